@@ -1,0 +1,1 @@
+"""Decides, limits, remembers and reports."""

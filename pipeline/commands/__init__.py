@@ -1,0 +1,1 @@
+"""One module per command; its first line is its help text."""

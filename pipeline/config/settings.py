@@ -1,0 +1,123 @@
+"""The resolved configuration: what a run reads once every default, alias and rung is worked out."""
+
+from decimal import Decimal
+from typing import Literal
+
+from stages.artifacts import Frozen, StageName
+from stages.model import Effort
+
+OnExhaust = Literal["halt", "surface_to_human"]
+
+
+class Price(Frozen):
+    """USD per million tokens."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+
+
+class ModelDeclaration(Frozen):
+    """An entry of `models:`: an id, the known model it resembles, and its prices."""
+
+    id: str
+    like: str | None = None
+    prices: Price | None = None
+
+
+class Rung(Frozen):
+    """One rung of a stage, fully resolved: everything an attempt on it needs. Seconds and tokens."""
+
+    vendor: str
+    model: str
+    like: str | None = None
+    timeout: float
+    max_output_tokens: int
+    effort: Effort | None = None
+    temperature: float | None = None
+
+
+class StageSettings(Frozen):
+    """One stage's entry; `rungs[0]` is the entry itself. `instructions` is the resolved text."""
+
+    name: StageName
+    rungs: tuple[Rung, ...]
+    retry_budget: int
+    on_exhaust: OnExhaust = "halt"
+    instructions: str = ""
+    tokens: int | None = None
+    cost: Decimal | None = None
+    attaches_to: tuple[StageName, ...] = ()
+    can_route_to: tuple[StageName, ...] = ()
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts the stage has of its own."""
+        return 1 + self.retry_budget
+
+
+class VendorSettings(Frozen):
+    """Where and with which key a vendor is reached. `api_key_env` None means no key."""
+
+    name: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    prices: dict[str, Price] = {}
+    replies: str | None = None  # scripted: absolute path of the file with the replies
+
+
+class CheckSettings(Frozen):
+    """One check of the user's. Timeout in seconds."""
+
+    name: str
+    run: str
+    timeout: float
+    report: Literal["junit"] | None = None
+    focus: str | None = None
+
+
+class SandboxSettings(Frozen):
+    """The container's make-up. Sizes in bytes, timeout in seconds."""
+
+    image: str = "stagewright/python"
+    setup: tuple[str, ...] = ()
+    setup_timeout: float | None = None
+    network: Literal["none", "setup"] = "none"
+    memory: int = 4 << 30
+    cpus: float = 2.0
+    pids: int = 512
+    disk: int = 2 << 30
+
+
+class Limits(Frozen):
+    """The bounds of a run. Seconds, tokens, USD."""
+
+    tokens: int
+    wall_clock: float
+    cost: Decimal | None = None
+    work_items: int = 12
+
+
+class Settings(Frozen):
+    """A whole configuration, resolved. No key is ever in it."""
+
+    limits: Limits
+    planner: StageSettings
+    coder: StageSettings
+    debugger: StageSettings | None
+    reviewer: StageSettings | None
+    checks: tuple[CheckSettings, ...]
+    sandbox: SandboxSettings = SandboxSettings()
+    vendors: dict[str, VendorSettings] = {}
+    models: dict[str, ModelDeclaration] = {}
+
+    def stage(self, name: StageName) -> StageSettings | None:
+        """Return a stage's settings, None when it is switched off."""
+        stages: dict[StageName, StageSettings | None] = {
+            "planner": self.planner,
+            "coder": self.coder,
+            "debugger": self.debugger,
+            "reviewer": self.reviewer,
+        }
+        return stages[name]

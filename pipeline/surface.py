@@ -1,0 +1,66 @@
+"""What a vendor offers the rest of the program, before and after its SDK is imported.
+
+A vendor is a module or package of `pipeline/vendors/` with an attribute `SURFACE`. Its SDK is imported by the
+module that `Surface.adapter` names, which the loader imports in a worker thread when the first call is due.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from stages.model import Effort, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one model takes. `efforts` is empty where there is no such knob, in ascending order otherwise."""
+
+    efforts: tuple[Effort, ...]
+    default_effort: Effort | None
+    temperature: bool
+    max_output_tokens: int
+    max_input_tokens: int
+    counting: bool
+    retired_on: str | None = None
+    replacement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Everything a model is bound to. `like` is the known model whose capabilities it has."""
+
+    model: str
+    like: str
+    effort: Effort | None
+    temperature: float | None
+    base_url: str | None
+    api_key: str | None
+    cache_key: str
+    replies: str | None = None
+
+
+class Adapter(Protocol):
+    """The module that imports the SDK."""
+
+    def connect(self, binding: Binding) -> Model:
+        """Return the model; no network yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One vendor, as far as it is known without its SDK.
+
+    `key_variables` are the environment variables that may hold the key, first set wins; empty means keyless.
+    `price_provider` is its name in the price catalogue. `capabilities` maps a model id to its row or None;
+    `vendor_row` is the row for a model only a user vouches for.
+    """
+
+    name: str
+    adapter: str
+    key_variables: tuple[str, ...]
+    price_provider: str | None
+    models: tuple[str, ...]
+    capabilities: Callable[[str], Capabilities | None]
+    vendor_row: Capabilities
+    default_base_url: str | None = None

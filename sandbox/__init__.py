@@ -1,0 +1,1 @@
+"""Runs untrusted commands in isolation; knows neither stages nor pipeline."""

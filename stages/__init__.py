@@ -1,0 +1,1 @@
+"""The four stages and what each of them may see and do."""
