@@ -1,0 +1,1 @@
+"""Monthly statements of a sailing club's berths."""
