@@ -144,7 +144,7 @@ class Environment:
     pids: int
     disk: int
     network: bool = False
-    labels: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backend(Protocol):
