@@ -45,7 +45,11 @@ class RunResumed(Frozen):
 
 
 class RunEnded(Frozen):
-    """The first of several endings counts. `bound` names the limit, `config_key` the line that set it."""
+    """The first of several endings counts. `bound` names the limit, `config_key` the line that set it.
+
+    Blob `change` is the tree left (see `pipeline/changes.py`), `patch` the same as a unified diff from the base,
+    `receipt` the comparison of the user's repository before and after, as JSON.
+    """
 
     kind: Literal["run.ended"] = "run.ended"
     status: Status
@@ -58,6 +62,8 @@ class RunEnded(Frozen):
     branch: str | None = None
     commit: str | None = None
     change: str | None = None
+    patch: str | None = None
+    receipt: str | None = None
     resume_at: float | None = None
     seconds: float = 0.0
 
