@@ -1,0 +1,30 @@
+"""The result of a run as `run --json` prints it, with its report and patch exported, all from the database."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.advice import resume_command
+from pipeline.archive import read_run
+from pipeline.database import Store
+from pipeline.document import document, refused
+from pipeline.exports import export
+from pipeline.report import markdown
+
+__all__ = ["refused", "result"]
+
+
+def result(store: Store, run_id: str, *, folder: Path | None = None, options: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the document of a run and write its exports below `folder`, the state folder.
+
+    Without `folder` it is the one of the SQLite file. `options` are the words that name the database on the
+    command line when it is not the default one; they go into the resume command.
+    """
+    run = read_run(store, run_id)
+    resume = resume_command(run_id, run.account.ended, run.settings, options)
+    exports = export(folder or _folder_of(store), run_id, report=markdown(run, resume=resume), patch=run.patch)
+    return document(run, resume=resume, patch=exports.patch, report=exports.report)
+
+
+def _folder_of(store: Store) -> Path:
+    return Path(store.engine.url.database or ".").absolute().parent

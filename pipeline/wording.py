@@ -1,0 +1,32 @@
+"""Amounts, durations and identifiers as people read them."""
+
+from decimal import Decimal
+
+CENT_FRACTION = Decimal("0.0001")
+MINUTE = 60
+HOUR = 3600
+DAY = 86_400
+
+
+def money(cost: Decimal | None) -> str:
+    """Return USD with four decimals, or a dash where a price is unknown."""
+    return "-" if cost is None else f"${cost.quantize(CENT_FRACTION):,}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with its two largest units."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{seconds:.1f} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
+    if whole < DAY:
+        return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"
+    return f"{whole // DAY} d {whole % DAY // HOUR:02} h"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Return a text as one printable line of at most `limit` characters."""
+    flat = "".join(letter if letter.isprintable() else " " for letter in text)
+    flat = " ".join(flat.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
