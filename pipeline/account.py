@@ -7,15 +7,14 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TypeVar
 
+from pipeline.calls import COUNTS, CallRow
 from pipeline.events import AnyEvent, AttemptEnded, AttemptStarted, RunEnded, RunResumed, RunStarted
 from pipeline.journal import Stored
-from pipeline.ledger import CallRow
 from pipeline.state import RunState, fold
 from stages.artifacts import STAGES, StageName
 
 Event = TypeVar("Event", bound=AnyEvent)
 UsageCounts = dict[str, int]
-NO_USAGE: UsageCounts = {"input": 0, "cache_read": 0, "cache_write": 0, "output": 0, "reasoning": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Spending:
 
     calls: int = 0
     errors: int = 0
-    usage: UsageCounts = field(default_factory=lambda: dict(NO_USAGE))
+    usage: UsageCounts = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     counted: int = 0
     cost: Decimal | None = Decimal(0)
 
@@ -102,7 +101,7 @@ def account(events: Sequence[Stored], calls: Sequence[CallRow]) -> Account:
 def spending(calls: Iterable[CallRow]) -> Spending:
     """Add up calls. A call that is still open counts as a call and charges nothing yet."""
     rows = tuple(calls)
-    usage = {name: sum(int((row.usage or {}).get(name) or 0) for row in rows) for name in NO_USAGE}
+    usage = {name: sum(int(row.usage.get(name) or 0) for row in rows) for name in COUNTS}
     charged = tuple(row for row in rows if row.settled)
     known = all(row.cost is not None for row in charged)
     return Spending(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.account import Account, account
+from pipeline.calls import call_rows
 from pipeline.config.load import settings_from_json
 from pipeline.config.settings import Settings
 from pipeline.database import Store
 from pipeline.errors import InfrastructureError
 from pipeline.journal import Journal
-from pipeline.ledger import Ledger
 from stages.artifacts import Ticket
 
 
@@ -38,7 +38,7 @@ def read_run(store: Store, run_id: str) -> ArchivedRun:
     events = journal.events()
     if not events:
         raise InfrastructureError(f"run {run_id} has no events: the database was cut off before its first one")
-    told = account(events, Ledger(store, journal).calls())
+    told = account(events, call_rows(store, run_id))
     ended = told.ended
     return ArchivedRun(
         account=told,

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import resume_command
-from pipeline.archive import read_run
+from pipeline.archive import ArchivedRun, read_run
 from pipeline.database import Store
 from pipeline.document import document, refused
 from pipeline.exports import export
 from pipeline.report import markdown
 
-__all__ = ["refused", "result"]
+__all__ = ["refused", "result", "resume_of"]
 
 
 def result(store: Store, run_id: str, *, folder: Path | None = None, options: Sequence[str] = ()) -> dict[str, Any]:
@@ -21,9 +21,14 @@ def result(store: Store, run_id: str, *, folder: Path | None = None, options: Se
     command line when it is not the default one; they go into the resume command.
     """
     run = read_run(store, run_id)
-    resume = resume_command(run_id, run.account.ended, run.settings, options)
+    resume = resume_of(run, options)
     exports = export(folder or _folder_of(store), run_id, report=markdown(run, resume=resume), patch=run.patch)
     return document(run, resume=resume, patch=exports.patch, report=exports.report)
+
+
+def resume_of(run: ArchivedRun, options: Sequence[str] = ()) -> str | None:
+    """Return the command that continues a run, None for a solved one."""
+    return resume_command(run.account.run_id, run.account.ended, run.settings, options)
 
 
 def _folder_of(store: Store) -> Path:

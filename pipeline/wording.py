@@ -1,5 +1,6 @@
 """Amounts, durations and identifiers as people read them."""
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 CENT_FRACTION = Decimal("0.0001")
@@ -30,3 +31,11 @@ def one_line(text: str, limit: int = 200) -> str:
     flat = "".join(letter if letter.isprintable() else " " for letter in text)
     flat = " ".join(flat.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return lines of aligned columns below their heads."""
+    table = [head, *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+    return "".join(line.rstrip() + "\n" for line in lines)
