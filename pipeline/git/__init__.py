@@ -1,0 +1,1 @@
+"""What the runner does with the user's repository on the host: read, describe, and publish one branch."""

@@ -1,0 +1,46 @@
+"""Read the commit a run starts from: a pack of that commit alone, and the list of its files."""
+
+from typing import NamedTuple
+
+from pipeline.errors import GitError
+from pipeline.git.command import Git
+from sandbox.base import BaseTree
+
+
+class _Entry(NamedTuple):
+    mode: str
+    kind: str
+    identifier: str
+    path: str
+
+
+def read_base(git: Git, commit: str) -> BaseTree:
+    """Return the base commit without its history.
+
+    Submodules stay in the tree but are no files: nothing of theirs is read, checked out or changed.
+    :raises GitError: the commit or some of its objects cannot be read.
+    """
+    listing = _listing(git, commit)
+    root = git.run("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
+    objects = sorted({commit, root, *(entry.identifier for entry in listing)})
+    try:
+        pack = git.run("pack-objects", "--stdout", "-q", stdin="".join(f"{name}\n" for name in objects).encode())
+    except GitError as error:
+        raise GitError(
+            f"{error}; all objects of commit {commit} are needed: `git fsck` names what is missing, and "
+            "a partial clone gets it with `git fetch --refetch --no-filter`"
+        ) from error
+    files = {entry.path: (entry.mode, entry.identifier) for entry in listing if entry.kind == "blob"}
+    return BaseTree(commit, pack, files)
+
+
+def _listing(git: Git, commit: str) -> list[_Entry]:
+    lines = git.run("ls-tree", "-r", "-t", "-z", "--full-tree", commit).split(b"\0")
+    return [entry for entry in map(_entry, filter(None, lines)) if entry.kind != "commit"]
+
+
+def _entry(line: bytes) -> _Entry:
+    facts, _, path = line.partition(b"\t")
+    mode, kind, identifier = facts.decode().split(" ")
+    # A name that is not UTF-8 is kept the way Python spells such file names.
+    return _Entry(mode, kind, identifier, path.decode(errors="surrogateescape"))
