@@ -27,6 +27,7 @@ class RunStarted(Frozen):
     config: str
     config_hash: str
     config_path: str | None = None
+    config_trusted: bool = False
     overrides: tuple[str, ...] = ()
     prompts: dict[str, str] = {}
     image: str = ""

@@ -44,7 +44,8 @@ Cursor = AttemptEnded | Recheck | Answered | None
 class RunState:
     """Everything flow decides from.
 
-    `cursor` is the last thing that happened and `resumed` says that a resume came after it, `starts` counts
+    `ended_before` is the ending a resume took back. `cursor` is the last thing that happened and `resumed` says that
+    a resume came after it, `starts` counts
     attempts begun per seat, `accepted` maps item to accepted tree in order, `first_items` are the ids of the first
     manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last attempt,
     `accepted_at` how many items were accepted when each attempt ended.
@@ -52,6 +53,7 @@ class RunState:
 
     started: RunStarted | None = None
     ended: RunEnded | None = None
+    ended_before: RunEnded | None = None
     cursor: Cursor = None
     resumed: bool = False
     baseline: Mapping[str, CheckFinished] = field(default_factory=dict)
@@ -124,7 +126,8 @@ def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunS
         case RunEnded():
             return state if state.ended else replace(state, ended=event)
         case HumanAnswered():
-            asked = state.ended if state.ended and state.ended.status in ("unsolved", "needs_human") else None
+            ending = state.ended or state.ended_before
+            asked = ending if ending and ending.status in ("unsolved", "needs_human") else None
             cursor = Answered(asked) if asked else state.cursor
             return replace(state, guidance=(*state.guidance, event.text), cursor=cursor)
         case RunResumed():
@@ -132,6 +135,7 @@ def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunS
             return replace(
                 state,
                 ended=None,
+                ended_before=state.ended,
                 resumed=True,
                 config=event.config,
                 config_hash=event.config_hash,

@@ -1,0 +1,270 @@
+"""Make one attempt of a stage: its sandbox, its clock, its model, its gates, and one truthful record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from pipeline.acceptance import judge_change, judge_manifest
+from pipeline.config.settings import Rung
+from pipeline.context import Tools, item_of, stage_context
+from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
+from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, StageStarted
+from pipeline.flow import RunAttempt
+from pipeline.loader import stage as load_stage
+from pipeline.loader import surface
+from pipeline.metering import MeteredModel, Seat, UnusableReplyError
+from pipeline.observer import JournalObserver
+from pipeline.patches import carried_over, within
+from pipeline.prices import pricing
+from pipeline.run import Run
+from pipeline.standing import rung as rung_settings
+from pipeline.surface import Binding
+from pipeline.workspace import SandboxLostTwiceError, Workspace, open_workspace
+from sandbox.base import SandboxError, Snapshot, UnacceptableChangeError
+from stages.artifacts import Artifact, Diagnosis, Failure, Manifest, Outcome, Review
+from stages.contract import StageResult
+from stages.model import Model
+
+LAST_LOOK_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known of an attempt until its record is written."""
+
+    outcome: Outcome = "stopped"
+    failure: Failure | None = None
+    artifact: Artifact | None = None
+    tree: Snapshot | None = None
+    reusable: bool = False
+    evidence: bool = False
+
+    def settle(self, result: StageResult) -> None:
+        """Take over what the stage or a judge says."""
+        self.outcome, self.failure = result.outcome, result.failure
+        self.artifact = result.artifact if result.artifact is not None else self.artifact
+
+    def stop(self, failure: Failure) -> None:
+        """End by nobody's failure."""
+        self.outcome, self.failure, self.artifact = "stopped", failure, None
+
+
+class ScopeDeadline:
+    """The clock of an attempt, which waiting for the breaker extends."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+
+    def remaining(self) -> float:
+        """Return the seconds left."""
+        return max(0.0, self._scope.deadline - anyio.current_time())
+
+    def extend(self, seconds: float) -> None:
+        """Give back time that was spent waiting for the breaker."""
+        self._scope.deadline += seconds
+
+
+async def make_attempt(run: Run, step: RunAttempt) -> None:
+    """Make the attempt and record how it ended, whatever ended it."""
+    rung = rung_settings(run.settings, step.stage, step.rung)
+    _announce(run, step, rung)
+    begun = run.seams.clock()
+    draft = Draft()
+    try:
+        await _work(run, step, rung, draft)
+    except BudgetOpenError as error:
+        draft.stop(Failure(kind="budget", code=error.scope, message=str(error)))
+        raise
+    except (ParkedError, InfrastructureError) as error:
+        draft.stop(Failure(kind="vendor", code=type(error).__name__, message=str(error)))
+        raise
+    except SandboxError as error:
+        draft.stop(Failure(kind="sandbox", message=str(error)))
+        raise
+    except BaseException:
+        draft.stop(Failure(kind="interrupted", message="the attempt was interrupted; nobody's failure"))
+        raise
+    finally:
+        _record(run, step, rung, draft, run.seams.clock() - begun)
+
+
+def _announce(run: Run, step: RunAttempt, rung: Rung) -> None:
+    if step.number == 1:
+        run.journal.append(StageStarted(stage=step.stage, item=step.item))
+    run.journal.append(
+        AttemptStarted(
+            stage=step.stage,
+            item=step.item,
+            number=step.number,
+            rung=step.rung,
+            vendor=rung.vendor,
+            model=rung.model,
+            effort=rung.effort,
+            timeout=rung.timeout,
+            cause=step.cause,
+        )
+    )
+
+
+def _record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float) -> None:
+    if draft.outcome == "rejected" and draft.failure is not None:
+        run.journal.append(
+            GateRejected(
+                stage=step.stage,
+                item=step.item,
+                attempt=step.number,
+                code=draft.failure.code,
+                message=draft.failure.message,
+            )
+        )
+    run.journal.append(
+        AttemptEnded(
+            stage=step.stage,
+            item=step.item,
+            number=step.number,
+            rung=step.rung,
+            vendor=rung.vendor,
+            model=rung.model,
+            effort=rung.effort,
+            cause=step.cause,
+            outcome=draft.outcome,
+            failure=draft.failure,
+            change=run.keep(draft.tree) if draft.tree is not None else None,
+            reusable=draft.reusable,
+            evidence=draft.evidence,
+            seconds=round(seconds, 3),
+            **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
+        )
+    )
+
+
+def _artifact_fields(artifact: Artifact | None) -> dict[str, Any]:
+    match artifact:
+        case Manifest():
+            return {"manifest": artifact, "items": tuple(item.id for item in artifact.work_items)}
+        case Diagnosis():
+            return {"diagnosis": artifact, "owner": artifact.owner}
+        case Review():
+            return {"review": artifact, "verdict": artifact.verdict}
+        case _:
+            return {}
+
+
+def starting_tree(run: Run, step: RunAttempt) -> Snapshot:
+    """Return base plus accepted items, plus the item's last patch that was only red and still fits."""
+    accepted = run.accepted
+    attempts = run.state.attempts
+    if step.stage == "debugger":
+        last = run.state.last("coder", step.item) if step.item else None
+        return run.recall(last.change) if last and last.change else accepted
+    item = item_of(run, step.item)
+    if step.stage != "coder" or item is None:
+        return accepted
+    mine = [i for i, a in enumerate(attempts) if (a.stage, a.item) == ("coder", step.item) and a.reusable]
+    if not mine:
+        return accepted
+    then = run.recall(_accepted_then(run, mine[-1]))
+    scope = [change.path for change in item.files]
+    return carried_over(accepted, then, run.recall(attempts[mine[-1]].change), scope) or accepted
+
+
+def _accepted_then(run: Run, index: int) -> str | None:
+    count = run.state.accepted_at[index]
+    trees: Sequence[str] = tuple(run.state.accepted.values())
+    return trees[count - 1] if count else None
+
+
+async def _work(run: Run, step: RunAttempt, rung: Rung, draft: Draft) -> None:
+    start = starting_tree(run, step)
+    observer = JournalObserver(run.journal, step.stage, step.item, step.number)
+    async with open_workspace(run, f"{step.stage} {step.item or ''}".strip(), start) as workspace:
+        try:
+            draft.settle(await _stage_result(run, step, rung, (workspace, observer, start)))
+        finally:
+            draft.evidence = observer.ran_command
+            if step.stage == "coder":
+                await _take_tree(run, step, draft, (workspace, start))
+    if draft.outcome != "passed":
+        return
+    if isinstance(draft.artifact, Manifest):
+        draft.settle(judge_manifest(run, draft.artifact))
+    elif step.stage == "coder" and draft.tree is not None:
+        verdict = await judge_change(run, step, draft.tree)
+        draft.settle(verdict)
+        draft.reusable = verdict.outcome == "red"
+    draft.evidence = draft.evidence or draft.outcome in ("rejected", "red")
+
+
+async def _stage_result(
+    run: Run, step: RunAttempt, rung: Rung, place: tuple[Workspace, JournalObserver, Snapshot]
+) -> StageResult:
+    workspace, observer, start = place
+    with anyio.move_on_after(rung.timeout) as scope:
+        deadline = ScopeDeadline(scope)
+        ceiling = _ceiling(rung)
+        tools = Tools(_model(run, step, rung, deadline), workspace, observer, deadline.remaining, ceiling)
+        context = stage_context(run, step, start, tools)
+        try:
+            return await load_stage(step.stage).run(context)
+        except UnusableReplyError as error:
+            return StageResult("unusable", failure=error.failure)
+        except UnacceptableChangeError as error:
+            return StageResult("rejected", failure=_unacceptable(error))
+        except SandboxLostTwiceError as error:
+            message = f"the sandbox was lost twice at the same call: {error}"
+            return StageResult("unusable", failure=Failure(kind="sandbox", code="lost_twice", message=message))
+    limit = f"stages.{step.stage}.timeout"
+    message = f"no artifact within {rung.timeout:g} s ({limit}, rung {step.rung})"
+    return StageResult("timed_out", failure=Failure(kind="timeout", code=limit, message=message))
+
+
+def _unacceptable(error: UnacceptableChangeError) -> Failure:
+    return Failure(kind="gate", code=error.code, message=str(error), location=error.path)
+
+
+def _ceiling(rung: Rung) -> int:
+    vendor = surface(rung.vendor)
+    row = vendor.capabilities(rung.like or rung.model) or vendor.vendor_row
+    return max(rung.max_output_tokens, row.max_output_tokens)
+
+
+def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> Model:
+    vendor = run.settings.vendors.get(rung.vendor)
+    binding = Binding(
+        model=rung.model,
+        like=rung.like or rung.model,
+        effort=rung.effort,
+        temperature=rung.temperature,
+        base_url=vendor.base_url if vendor else None,
+        api_key=run.keys.get(rung.vendor),
+        cache_key=f"{run.run_id}:{step.stage}",
+        replies=vendor.replies if vendor else None,
+    )
+    return MeteredModel(
+        lambda: run.seams.connect(rung.vendor, binding),
+        ledger=run.ledger,
+        seat=Seat(step.stage, step.item, step.number, rung.vendor, rung.model, _ceiling(rung)),
+        pricing=pricing(rung.vendor, rung.model, run.settings),
+        deadline=deadline,
+        clock=run.seams.clock,
+        sleep=run.seams.sleep,
+    )
+
+
+async def _take_tree(run: Run, step: RunAttempt, draft: Draft, place: tuple[Workspace, Snapshot]) -> None:
+    """Keep the Coder's last tree, whatever ended the attempt; nothing outside its item's scope is kept."""
+    workspace, start = place
+    tree = workspace.known
+    with anyio.move_on_after(LAST_LOOK_SECONDS, shield=True):
+        try:
+            tree = await workspace.snapshot()
+        except UnacceptableChangeError as error:
+            if draft.outcome == "passed":
+                draft.settle(StageResult("rejected", failure=_unacceptable(error)))
+        except (SandboxError, SandboxLostTwiceError, InfrastructureError):
+            pass  # the last known tree is what there is; the loss itself is journaled
+    item = item_of(run, step.item)
+    scope = [change.path for change in item.files] if item else []
+    draft.tree = tree if draft.outcome == "passed" else within(start, tree, scope)

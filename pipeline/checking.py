@@ -1,0 +1,81 @@
+"""Run the user's checks on a tree, each in a clean container, and judge them against the baseline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.checks import CheckRun, run_check
+from pipeline.config.settings import CheckSettings
+from pipeline.events import CheckFinished, CheckPhase
+from pipeline.run import Run
+from pipeline.verdict import Verdict, binds, judge
+from pipeline.workspace import open_workspace
+from sandbox.base import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to run and how to judge it. `focus` are the tests to select, None for whole checks."""
+
+    phase: CheckPhase
+    item: str | None = None
+    attempt: int | None = None
+    focus: Sequence[str] | None = None
+    named: Sequence[str] = ()
+    deleted: frozenset[str] = frozenset()
+
+
+async def run_baseline(run: Run, names: Sequence[str]) -> None:
+    """Record how these checks do on the untouched base."""
+    for check in _named(run, names):
+        result = await _run_clean(run, check, Snapshot(), "baseline", None)
+        binding = binds(result)
+        reason = "" if binding else f"{result.outcome} at base: binds nothing"
+        verdict = Verdict(green=result.outcome == "passed", red=(), reason=reason)
+        _record(run, Selection("baseline"), result, verdict, binding=binding)
+
+
+async def run_checks(run: Run, tree: Snapshot, names: Sequence[str], selection: Selection) -> list[CheckFinished]:
+    """Run checks on a tree, record each, and return the records."""
+    records = []
+    for check in _named(run, names):
+        result = await _run_clean(run, check, tree, selection.phase, selection.focus)
+        baseline = run.state.baseline[check.name]
+        assert baseline.tests is not None
+        verdict = judge(
+            CheckRun.load(run.journal.get(baseline.tests)), result, named=selection.named, deleted=selection.deleted
+        )
+        records.append(_record(run, selection, result, verdict, binding=baseline.binds))
+    return records
+
+
+def _named(run: Run, names: Sequence[str]) -> list[CheckSettings]:
+    return [check for check in run.settings.checks if check.name in names]
+
+
+async def _run_clean(
+    run: Run, check: CheckSettings, tree: Snapshot, phase: CheckPhase, focus: Sequence[str] | None
+) -> CheckRun:
+    async with open_workspace(run, f"check {check.name} ({phase})", tree) as sandbox:
+        return await run_check(check, sandbox, tests=focus)
+
+
+def _record(run: Run, selection: Selection, result: CheckRun, verdict: Verdict, *, binding: bool) -> CheckFinished:
+    event = CheckFinished(
+        phase=selection.phase,
+        name=result.name,
+        outcome=result.outcome,
+        green=verdict.green,
+        binds=binding,
+        item=selection.item,
+        attempt=selection.attempt,
+        exit_code=result.exit_code,
+        passed=sum(case.status == "passed" for case in result.cases),
+        failed=sum(case.status in ("failed", "error") for case in result.cases),
+        red=verdict.red,
+        reason=verdict.reason,
+        tests=run.journal.put(result.dump()),
+        output=run.journal.put(result.output),
+        seconds=round(result.seconds, 3),
+    )
+    run.journal.append(event)
+    return event

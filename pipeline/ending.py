@@ -1,0 +1,78 @@
+"""End a run: the branch when it is solved, the partial patch when it is not, the receipt always."""
+
+import json
+
+from pipeline.account import working_seconds
+from pipeline.errors import GitError
+from pipeline.events import RunEnded
+from pipeline.flow import EndRun
+from pipeline.git.branch import publish
+from pipeline.git.receipt import Receipt, compare, take
+from pipeline.patches import within
+from pipeline.run import Run
+from pipeline.state import RunState
+from sandbox.base import Snapshot
+
+
+async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) -> RunEnded:
+    """Record how the run ended; a branch that cannot be made turns `solved` into `infrastructure`."""
+    tree = last_tree(run)
+    branch = commit = None
+    if ending.status == "solved":
+        try:
+            branch, commit = _publish(run, tree)
+        except GitError as error:
+            ending = EndRun("infrastructure", f"every item is green, but the branch could not be made: {error}")
+    event = RunEnded(
+        status=ending.status,
+        reason=ending.reason,
+        stage=ending.stage,
+        item=ending.item,
+        bound=ending.bound,
+        config_key=ending.config_key,
+        failure=ending.failure,
+        branch=branch,
+        commit=commit,
+        change=run.keep(tree),
+        patch=run.journal.put(run.tree.diff(Snapshot(), tree).encode(errors="surrogateescape")),
+        receipt=_receipt(run, branch),
+        resume_at=resume_at,
+        seconds=round(working_seconds(run.journal.events()), 3),
+    )
+    run.journal.append(event)
+    return event
+
+
+def last_tree(run: Run) -> Snapshot:
+    """Return base plus accepted items, plus what the item at hand has come to within its scope."""
+    state = run.state
+    last = next((a for a in reversed(state.attempts) if a.stage == "coder" and a.change), None)
+    if last is None or last.item in state.accepted or state.manifest is None:
+        return run.accepted
+    scope = [change.path for item in state.manifest.work_items for change in item.files]
+    return within(run.accepted, run.recall(last.change), scope)
+
+
+def models_of(state: RunState) -> list[str]:
+    """Return the models whose attempts passed, in the order they first did."""
+    return list(dict.fromkeys(f"{a.vendor}/{a.model}" for a in state.attempts if a.outcome == "passed"))
+
+
+def _publish(run: Run, tree: Snapshot) -> tuple[str, str]:
+    return publish(
+        run.tree.git,
+        run.base.commit,
+        run.tree.write(tree),
+        ticket=run.ticket,
+        run_id=run.run_id,
+        models=models_of(run.state),
+        when=run.journal.events()[0].at.timestamp(),
+    )
+
+
+def _receipt(run: Run, branch: str | None) -> str:
+    started = run.state.started
+    assert started is not None
+    before = Receipt.model_validate_json(run.journal.get(started.receipt))
+    report = compare(before, take(run.repository), new_branch=branch)
+    return run.journal.put(json.dumps(report.model_dump(mode="json"), sort_keys=True).encode())

@@ -1,0 +1,60 @@
+"""Write every tool call of an attempt into the journal."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.events import GateRefused, ToolCalled
+from pipeline.journal import Journal
+from stages.artifacts import StageName
+
+SUMMARY_CHARACTERS = 160
+TELLING = ("path", "command", "pattern", "summary", "owner", "verdict", "question", "reason")
+
+
+class JournalObserver:
+    """The observer of one attempt; `ran_command` says that the Debugger would have command output to look at."""
+
+    def __init__(self, journal: Journal, stage: StageName, item: str | None, attempt: int) -> None:
+        self._journal = journal
+        self._stage = stage
+        self._item = item
+        self._attempt = attempt
+        self._output: str | None = None
+        self.ran_command = False
+
+    async def called(self, tool: str, arguments: Mapping[str, Any], result: str, *, seconds: float) -> None:
+        """Record a call that was carried out."""
+        output, self._output = self._output, None
+        self.ran_command = self.ran_command or tool == "run"
+        self._journal.append(
+            ToolCalled(
+                stage=self._stage,
+                item=self._item,
+                attempt=self._attempt,
+                tool=tool,
+                summary=summary(arguments),
+                arguments=self._journal.put(json.dumps(arguments, ensure_ascii=False, sort_keys=True).encode()),
+                result=self._journal.put(result.encode(errors="replace")),
+                output=output,
+                seconds=round(seconds, 3),
+            )
+        )
+
+    async def refused(self, tool: str, arguments: Mapping[str, Any], code: str, reason: str) -> None:
+        """Record a call that was refused."""
+        del arguments  # may hold anything the model made up; the reason names what matters
+        self._journal.append(
+            GateRefused(stage=self._stage, item=self._item, attempt=self._attempt, tool=tool, code=code, message=reason)
+        )
+
+    async def output(self, content: bytes) -> None:
+        """Keep a command's output; the call that is recorded next names it."""
+        self._output = self._journal.put(content)
+
+
+def summary(arguments: Mapping[str, Any]) -> str:
+    """Return the argument that tells most about a call, on one line."""
+    telling = next((arguments[name] for name in TELLING if arguments.get(name)), "")
+    line = " ".join(str(telling).split())
+    return line if len(line) <= SUMMARY_CHARACTERS else line[: SUMMARY_CHARACTERS - 1] + "…"

@@ -1,0 +1,149 @@
+"""Do what flow decides and record it, until the run ends."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+
+from pipeline.acceptance import recheck
+from pipeline.attempt import make_attempt
+from pipeline.checking import run_baseline
+from pipeline.ending import finish
+from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
+from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
+from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.run import Run
+from sandbox.base import SandboxError
+from sandbox.setup import prepared_image
+from stages.artifacts import Clarification, StageName
+
+LOCK_FILES = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+    "uv.lock",
+    "poetry.lock",
+    "package.json",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+)
+
+
+async def drive(run: Run) -> RunEnded:
+    """Work until the run ends and return its ending; cancelling records `cancelled` and is passed on."""
+    resume_at: float | None = None
+    ending: EndRun | None = None
+    try:
+        with anyio.move_on_after(run.wall_clock):
+            ending = await _until_the_end(run)
+        ending = ending or _cut_short(run, "timed_out", "the run's wall clock is used up", "wall_clock")
+    except BudgetOpenError as error:
+        ending = _cut_short(run, "budget_stop", str(error), _budget_key(error.scope))
+    except ParkedError as error:
+        ending, resume_at = _cut_short(run, "parked", str(error), None), error.resume_at
+    except (InfrastructureError, SandboxError) as error:
+        ending = _cut_short(run, "infrastructure", str(error), None)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await finish(run, _cut_short(run, "cancelled", "interrupted by the user", None))
+        raise
+    with anyio.CancelScope(shield=True):
+        return await finish(run, ending, resume_at=resume_at)
+
+
+def _budget_key(scope: str) -> str:
+    """Return the config line behind a breaker scope such as `run/<id>/coder/tokens`."""
+    match scope.split("/")[2:]:
+        case [stage, unit]:
+            return f"stages.{stage}.{unit}"
+        case [unit]:
+            return f"limits.{unit}"
+        case _:
+            return "limits.tokens"
+
+
+def _cut_short(run: Run, status: str, reason: str, key: str | None) -> EndRun:
+    """Return an ending that no rule of the flow chose, naming where the run stood."""
+    stage, item = _standing(run)
+    last = run.state.cursor
+    failure = last.failure if isinstance(last, AttemptEnded) else None
+    bound = key.rpartition(".")[2] if key else None
+    config_key = f"limits.{key}" if key == "wall_clock" else key
+    ending = EndRun("infrastructure", reason, stage, item, bound, config_key, failure)
+    match status:
+        case "timed_out" | "budget_stop" | "parked" | "cancelled" | "infrastructure":
+            return replace(ending, status=status)
+        case _:
+            raise AssertionError(status)
+
+
+def _standing(run: Run) -> tuple[StageName | None, str | None]:
+    last = run.state.cursor
+    return (last.stage, last.item) if isinstance(last, AttemptEnded) else (None, None)
+
+
+async def _until_the_end(run: Run) -> EndRun:
+    prepared = await _prepare(run)
+    while True:
+        step = next_step(prepared.state, prepared.settings)
+        if isinstance(step, EndRun):
+            return step
+        await _take(prepared, step)
+
+
+async def _prepare(run: Run) -> Run:
+    """Return the run with its environment image: the configured one, or what `setup` makes of it, cached."""
+    sandbox = run.settings.sandbox
+    if not sandbox.setup:
+        return run
+    files = {path: run.tree.read_file(path, run.recall(None)) for path in LOCK_FILES}
+    image = await prepared_image(
+        run.environment,
+        run.base,
+        sandbox.setup,
+        sandbox.setup_timeout or run.wall_clock,
+        lock_files={path: content for path, content in files.items() if content is not None},
+        say=run.seams.say,
+    )
+    return replace(run, environment=replace(run.environment, image=image))
+
+
+async def _take(run: Run, step: Step) -> None:
+    match step:
+        case RunBaseline(checks=names):
+            await run_baseline(run, names)
+        case RunAttempt():
+            await make_attempt(run, step)
+            _tell_consequences(run)
+        case RunRecheck():
+            await recheck(run, step)
+        case AcceptItem(item=item):
+            _accept(run, item)
+        case ExhaustStage():
+            run.journal.append(StageEnded(stage=step.stage, item=step.item, outcome="exhausted", reason=step.reason))
+        case EndRun():
+            raise AssertionError("the loop ends before an ending is taken")
+
+
+def _accept(run: Run, item: str) -> None:
+    attempts: Sequence[AttemptEnded] = run.state.of("coder", item)
+    change = next(a.change for a in reversed(attempts) if a.change and (a.outcome == "passed" or a.reusable))
+    assert change is not None
+    run.journal.append(ItemAccepted(item=item, change=change))
+    run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"))
+
+
+def _tell_consequences(run: Run) -> None:
+    """Journal what an ended attempt leads to beyond the next step."""
+    match run.state.cursor:
+        case AttemptEnded(stage="debugger", outcome="passed", owner=owner, item=item) if owner is not None:
+            run.journal.append(RouteChosen(stage="planner" if item is None else "coder", item=item, owner=owner))
+        case AttemptEnded(stage="planner" | "reviewer" as stage, outcome="passed"):
+            run.journal.append(StageEnded(stage=stage, outcome="passed"))
+        case AttemptEnded(outcome="stopped", failure=failure) as ended if failure and failure.kind == "clarification":
+            question = Clarification(question=failure.message)
+            run.journal.append(HumanAsked(stage=ended.stage, item=ended.item, question=question.question))
+        case _:
+            pass

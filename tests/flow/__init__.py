@@ -1,0 +1,1 @@
+"""Flow, played as stories."""
