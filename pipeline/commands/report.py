@@ -9,7 +9,7 @@ from pipeline.archive import read_run
 from pipeline.lookup import add_run_argument, found, state_words
 from pipeline.options import add_state_options, state_dir
 from pipeline.report import extended, markdown
-from pipeline.result import resume_of, result
+from pipeline.result import result, resume_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,49 @@
+# Every target sets up what it needs and says so. `make` alone lists them.
+SHELL := /bin/sh
+PYTHON ?=
+export PYTHON
+STAGEWRIGHT := .venv/bin/stagewright
+CODE := pipeline stages sandbox tests benchmarks
+
+.PHONY: help setup engine image demo test lint types format bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.complete ## a virtual environment in .venv/ from the hash lock, with stagewright in it
+
+.venv/.complete: requirements.lock pyproject.toml bin/setup
+	@bin/setup
+
+engine: ## a Docker engine that answers: the running one, else one that is started or installed
+	@bin/engine
+
+image: setup engine ## the sandbox image stagewright/python, built once
+	@$(STAGEWRIGHT) sandbox build
+
+demo: image ## play the recorded session on the example repository: no model, no key, no cost
+	@$(STAGEWRIGHT) demo
+
+test: image ## all tests, Docker tests included
+	.venv/bin/python -m pytest
+
+lint: setup ## ruff: rules and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: setup ## mypy, strict, over code and tests
+	.venv/bin/mypy $(CODE)
+
+format: setup ## rewrite files as `make lint` wants them
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: image ## what is measured: start-up and tool calls, as ratios
+	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; .venv/bin/python "$$benchmark" || exit 1; done
+
+lock: setup ## write requirements.lock anew; needs uv
+	uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11 \
+	    --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what the other targets made in this folder
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
