@@ -1,0 +1,107 @@
+"""What to do about a vendor's failure: wait, try again, give the attempt up, stop or park the run.
+
+Pure: clock and jitter are arguments. `fallback` will be asked before these rules.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from stages.model import ErrorKind, ModelError
+
+MOST_TRIES = 2  # of one call, where a try may have been paid for
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What one call has been through, the failure at hand not included."""
+
+    failed: int = 0  # timeout, protocol, server, network
+    throttled: int = 0  # rate_limit, overloaded
+
+    def after(self, kind: ErrorKind) -> "Tries":
+        """Return the count with a failure of this kind added."""
+        if kind in {"rate_limit", "overloaded"}:
+            return replace(self, throttled=self.throttled + 1)
+        return replace(self, failed=self.failed + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Try again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Try again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The attempt cannot use this model's answer; a retry of the stage may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No attempt can go on: the run ends `infrastructure`, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The vendor named a time beyond the attempt: the run ends `parked` until then (UTC seconds)."""
+
+    resume_at: float
+
+
+Reaction = Wait | TryAgain | Unusable | Stop | Park
+
+
+def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitter: float = 1.0) -> Reaction:
+    """Return what to do. `now` and `deadline` are UTC seconds since the epoch, `jitter` is in 0..1."""
+    match error.kind:
+        case "auth" | "billing" | "bad_request":
+            return Stop("trying again cannot help")
+        case "too_large":
+            return Unusable()
+        case "timeout" | "protocol":
+            return TryAgain() if tries.failed + 1 < MOST_TRIES else Unusable()
+        case "rate_limit" | "overloaded":
+            return _throttled(error, tries.throttled, now, deadline, jitter)
+        case "server" | "network":
+            if tries.failed + 1 >= MOST_TRIES:
+                return Stop(f"it failed {tries.failed + 1} times")
+            return _within(_seconds(error, tries.failed, jitter), now, deadline)
+        case _:
+            assert_never(error.kind)
+
+
+def _throttled(error: ModelError, before: int, now: float, deadline: float, jitter: float) -> Reaction:
+    named = _named(error)
+    if named is not None and now + named >= deadline:
+        return Park(now + named)
+    return _within(_seconds(error, before, jitter), now, deadline)
+
+
+def _within(seconds: float, now: float, deadline: float) -> Wait | Stop:
+    if now + seconds >= deadline:
+        return Stop(f"waiting {seconds:.0f} s for it would pass the attempt's timeout")
+    return Wait(seconds)
+
+
+def _seconds(error: ModelError, before: int, jitter: float) -> float:
+    """Return the time the vendor named, else 1 s doubling to 60 s, of which up to a half is left to chance."""
+    named = _named(error)
+    if named is not None:
+        return max(named, FIRST_WAIT)  # a vendor that names no time at all must not be asked in a tight loop
+    return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(before, 16))) * (0.5 + 0.5 * jitter)
+
+
+def _named(error: ModelError) -> float | None:
+    seconds = error.retry_after
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
