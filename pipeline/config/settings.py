@@ -58,11 +58,15 @@ class StageSettings(Frozen):
 
 
 class VendorSettings(Frozen):
-    """Where and with which key a vendor is reached. `api_key_env` None means no key."""
+    """Where and with which key a vendor is reached. `api_key_env` None means no key.
+
+    `other_key_envs` are read, in order, where that variable is not set.
+    """
 
     name: str
     base_url: str | None = None
     api_key_env: str | None = None
+    other_key_envs: tuple[str, ...] = ()
     prices: dict[str, Price] = {}
     replies: str | None = None  # scripted: absolute path of the file with the replies
 

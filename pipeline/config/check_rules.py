@@ -1,0 +1,64 @@
+"""The rules of checks and of the sandbox they run in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config.keypath import child
+from pipeline.config.report import Report
+from pipeline.config.scalars import show_duration
+from pipeline.config.settings import SandboxSettings
+
+GIB = 1 << 30
+
+
+def check_checks(document: Mapping[str, Any], report: Report) -> None:
+    """Report what the checks get wrong."""
+    wall_clock = document.get("limits", {}).get("wall_clock")
+    names: dict[str, int] = {}
+    for index, check in enumerate(document.get("checks", ())):
+        if not isinstance(check, dict):
+            continue
+        key = child("checks", index)
+        if check.get("name") in names:
+            first = child("checks", names[check["name"]])
+            report.refuse("SW213", child(key, "name"), f"`{check['name']}` is the name of {first} too", "rename one")
+        elif "name" in check:
+            names[check["name"]] = index
+        if "{tests}" not in check.get("focus", "{tests}"):
+            hint = 'write it like "pytest -q {tests}"'
+            report.refuse("SW213", child(key, "focus"), "has no `{tests}`, so it would run the same tests always", hint)
+        _report_path(check, key, report)
+        _time_limit(child(key, "timeout"), check.get("timeout"), wall_clock, report)
+
+
+def check_sandbox(document: Mapping[str, Any], report: Report) -> None:
+    """Report what the sandbox's settings get wrong."""
+    sandbox = document.get("sandbox", {})
+    limits = document.get("limits", {})
+    if sandbox.get("setup") and "sandbox.setup_timeout" not in report.positions:
+        hint = "add `setup_timeout: 10m`: time limit of the setup"
+        report.refuse("SW105", "sandbox.setup_timeout", "the required key is missing: there is a `setup`", hint)
+    _time_limit("sandbox.setup_timeout", sandbox.get("setup_timeout"), limits.get("wall_clock"), report)
+    memory = sandbox.get("memory", SandboxSettings().memory)
+    disk = sandbox.get("disk", SandboxSettings().disk)
+    if disk + GIB > memory:
+        key = "sandbox.disk" if "sandbox.disk" in report.positions else "sandbox.memory"
+        message = f"disk ({_size(disk)}) + 1 GiB is more than memory ({_size(memory)}), in which the work tree lives"
+        report.refuse("SW211", key, message, f"write `memory: {-(-(disk + GIB) // (1 << 20))}m`, or a smaller disk")
+
+
+def _report_path(check: Mapping[str, Any], key: str, report: Report) -> None:
+    for command in ("run", "focus"):
+        if check.get("report") and command in check and "REPORT" not in check[command]:
+            message = "does not mention $REPORT, where the runner looks for the report"
+            report.warn("SW214", child(key, command), message, "add it, as in `--junitxml=$REPORT`")
+
+
+def _time_limit(key: str, seconds: float | None, wall_clock: float | None, report: Report) -> None:
+    if seconds is not None and wall_clock is not None and seconds > wall_clock:
+        message = f"{show_duration(seconds)} is longer than limits.wall_clock ({show_duration(wall_clock)})"
+        report.warn("SW215", key, message, "the run's limit ends it first")
+
+
+def _size(size: int) -> str:
+    return f"{size / GIB:.3g} GiB"

@@ -1,0 +1,114 @@
+"""What is known about a vendor's model: by the vendor's own table, or because somebody vouches for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import prices
+from pipeline.config.keypath import child
+from pipeline.config.report import Report
+from pipeline.config.words import nearest
+from pipeline.surface import Capabilities, Surface
+
+COMMAND_LINE_VENDORS = ("claude-code", "codex", "gemini-cli")
+PRESETS = ("ollama", "lm-studio", "lmstudio", "vllm", "openrouter", "litellm", "azure")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A model as a rung names it, aliases resolved. `declared` when an entry of `models:` describes it."""
+
+    id: str
+    like: str | None = None
+    declared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The vendors' tables together with the file's `models:` and `vendors:`."""
+
+    surfaces: Mapping[str, Surface]
+    models: Mapping[str, Any]
+    vendors: Mapping[str, Any]
+    report: Report
+
+    def named(self, text: str) -> Named:
+        """Resolve an alias, or the id of a declared model."""
+        entry = self.models.get(text)
+        if isinstance(entry, str):
+            return self._declared(entry)
+        if isinstance(entry, dict):
+            return Named(entry.get("id", text), self._like(entry), text)
+        return self._declared(text)
+
+    def _declared(self, model: str) -> Named:
+        for alias, entry in self.models.items():
+            if isinstance(entry, dict) and entry.get("id") == model:
+                return Named(model, self._like(entry), alias)
+        return Named(model)
+
+    def _like(self, entry: Mapping[str, Any]) -> str | None:
+        like: str | None = entry.get("like")
+        other = self.models.get(like) if like else None
+        if isinstance(other, dict):
+            return str(other.get("id", like))
+        return other if isinstance(other, str) else like
+
+    def surface(self, vendor: str, key: str) -> Surface | None:
+        """Return a vendor's surface, None after a problem at `key`."""
+        if vendor in self.surfaces:
+            return self.surfaces[vendor]
+        guess = nearest(vendor, tuple(self.surfaces))
+        known = f"known: {', '.join(self.surfaces)}"
+        if vendor in COMMAND_LINE_VENDORS or vendor in PRESETS:
+            self.report.refuse("SW109", key, f"the vendor `{vendor}` is not built yet", known)
+        elif child("vendors", vendor) not in self.report.positions:  # an entry of its own has been refused
+            hint = f"did you mean `{guess}`?" if guess else known
+            self.report.refuse("SW201", key, f"unknown vendor `{vendor}`", hint)
+        return None
+
+    def row(self, surface: Surface, model: Named, key: str) -> Capabilities | None:
+        """Return a model's capabilities, None after a problem at `key`."""
+        if model.like is not None:
+            return self._row_like(surface, model)
+        row = surface.capabilities(model.id)
+        if row is not None:
+            return row
+        voucher = self._voucher(surface, model)
+        if voucher is None:
+            self.report.refuse(
+                "SW202", key, f"{surface.name} has no model `{model.id}` we know", self._hint(surface, model.id)
+            )
+            return None
+        self.report.note(
+            f"{surface.name}/{model.id} is taken on the word of {voucher}, with {surface.name}'s usual knobs"
+        )
+        return surface.vendor_row
+
+    def _row_like(self, surface: Surface, model: Named) -> Capabilities | None:
+        row = surface.capabilities(model.like or "")
+        if row is None:
+            key = child(child("models", model.declared or ""), "like")
+            message = f"{surface.name} has no model `{model.like}` we know"
+            self.report.refuse("SW202", key, message, self._hint(surface, model.like or ""))
+        return row
+
+    def _voucher(self, surface: Surface, model: Named) -> str | None:
+        if model.declared is not None:
+            return f"`{child('models', model.declared)}`"
+        if self.vendors.get(surface.name, {}).get("base_url"):
+            return f"`vendors.{surface.name}.base_url`"
+        if surface.price_provider and prices.catalogue_knows(surface.price_provider, model.id):
+            return "the price catalogue"
+        return None
+
+    def _hint(self, surface: Surface, model: str) -> str:
+        owner = next((name for name, other in self.surfaces.items() if model in other.models), None)
+        if owner is not None and owner != surface.name:
+            return f"it is a model of `{owner}`"
+        listed = prices.catalogue_models(surface.price_provider) if surface.price_provider else ()
+        guess = nearest(model, [*surface.models, *listed, *self.models])
+        declare = "declare it under `models:` if it is newer than this version"
+        return (
+            f"did you mean `{guess}`? Else {declare}" if guess else f"known: {', '.join(surface.models)}; or {declare}"
+        )

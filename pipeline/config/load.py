@@ -1,0 +1,133 @@
+"""Loads a configuration: reads the file, finds every problem in it, and resolves it when there is none."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import loader
+from pipeline.config.build import build_settings, declared_models, instructions, vendor_settings
+from pipeline.config.check_rules import check_checks, check_sandbox
+from pipeline.config.defaults import defaults_in_force
+from pipeline.config.expand import Variables
+from pipeline.config.keys import FILE
+from pipeline.config.knowledge import Knowledge
+from pipeline.config.overrides import override
+from pipeline.config.price_rules import check_prices
+from pipeline.config.reader import FormatReader
+from pipeline.config.report import Report, in_order
+from pipeline.config.rungs import stage_drafts
+from pipeline.config.settings import Settings
+from pipeline.config.stage_rules import check_stages
+from pipeline.config.text_file import read_text_file
+from pipeline.config.tree import Node, Scalar, Table
+from pipeline.config.vendor_rules import check_vendors
+from pipeline.config.yaml_reader import read_yaml
+from pipeline.problem import Position, Problem
+from pipeline.surface import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as far as it could be loaded. `settings` is None when there are problems.
+
+    `path` is the file as the user would name it, `positions` say where each key path stands, `notes` ask for
+    nothing, `defaults` are the values in force that nobody wrote.
+    """
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    path: str
+    text: str
+    positions: Mapping[str, Position]
+    notes: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = field(default=())
+
+
+def load(
+    path: Path, *, overrides: Sequence[str], environ: Mapping[str, str], trusted: bool, shown: str | None = None
+) -> Loaded:
+    """Load a file with overrides (`a.b=value`) on top. Never raises for what is in the file.
+
+    `trusted` is False for a config that was found and not named; `shown` is the path as messages name it.
+    """
+    report = Report(shown or str(path))
+    text = read_text_file(path, report)
+    root = _tree(text, overrides, report) if text is not None else None
+    if text is None or root is None:
+        return _loaded(report, text or "", None, ())
+    surfaces = {name: loader.surface(name) for name in loader.surface_names()}
+    reader = FormatReader(report, Variables(environ, _key_names(root, surfaces)), FILE, tuple(surfaces), trusted)
+    document = reader.read(root, FILE, "")
+    settings = None
+    defaults: tuple[str, ...] = ()
+    if isinstance(document, dict):
+        settings = _resolved(document, path.parent, surfaces, report, trusted=trusted)
+        defaults = defaults_in_force(document, FILE)
+    return _loaded(report, text, settings, defaults)
+
+
+def canonical_json(settings: Settings) -> bytes:
+    """Return the settings as JSON in the one form that is hashed and stored."""
+    values = settings.model_dump(mode="json")
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def config_hash(settings: Settings) -> str:
+    """Return the SHA-256 of the resolved settings, in hex."""
+    return hashlib.sha256(canonical_json(settings)).hexdigest()
+
+
+def settings_from_json(data: bytes) -> Settings:
+    """Return the settings that `canonical_json` wrote."""
+    return Settings.model_validate_json(data)
+
+
+def _loaded(report: Report, text: str, settings: Settings | None, defaults: tuple[str, ...]) -> Loaded:
+    problems, warnings = in_order(report.problems), in_order(report.warnings)
+    return Loaded(settings, problems, warnings, report.path, text, report.positions, tuple(report.notes), defaults)
+
+
+def _tree(text: str, overrides: Sequence[str], report: Report) -> Node | None:
+    root, problems = read_yaml(text, report.path)
+    report.problems += problems
+    if root is None or (isinstance(root, Scalar) and root.empty):
+        if problems:
+            return None
+        root = Table({}, Position(path=report.path, line=1, column=1))
+    for one in overrides:
+        root, problems = override(root, one)
+        report.problems += problems
+    return root
+
+
+def _key_names(root: Node, surfaces: Mapping[str, Surface]) -> frozenset[str]:
+    """Return every environment variable that holds a key: the vendors' own, and those the file names."""
+    names = {variable for surface in surfaces.values() for variable in surface.key_variables}
+    vendors = root.entries.get("vendors") if isinstance(root, Table) else None
+    if vendors is not None and isinstance(vendors.node, Table):
+        for vendor in vendors.node.entries.values():
+            named = vendor.node.entries.get("api_key_env") if isinstance(vendor.node, Table) else None
+            if named is not None and isinstance(named.node, Scalar):
+                names.add(named.node.text)
+    return frozenset(names)
+
+
+def _resolved(
+    document: Mapping[str, Any], folder: Path, surfaces: Mapping[str, Surface], report: Report, *, trusted: bool
+) -> Settings | None:
+    entries = document.get("vendors", {})
+    drafts = stage_drafts(document, Knowledge(surfaces, document.get("models", {}), entries, report), report)
+    check_stages(document, drafts, report)
+    check_vendors(entries, drafts, folder, report, trusted=trusted)
+    check_checks(document, report)
+    check_sandbox(document, report)
+    vendors = vendor_settings(document, drafts, folder, surfaces)
+    # Prices depend on models and vendors alone, and are judged even where the rest is not valid yet.
+    priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
+    check_prices(document, drafts, priced, report)
+    texts = instructions(drafts, folder, report)
+    return None if report.problems else build_settings(document, drafts, texts, vendors)

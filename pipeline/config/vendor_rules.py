@@ -1,0 +1,84 @@
+"""The rules of vendor entries: who takes which setting, where keys may go, which files are named."""
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.config.keypath import child
+from pipeline.config.reader import TRUST_HINT
+from pipeline.config.report import Report
+from pipeline.config.rungs import StageDraft
+
+# What every URL parser reads the same way: no user, no backslash, no space, so that the host judged is the host called.
+ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?")
+SCRIPTED_KEYS = {"replies", "prices"}
+
+
+def check_vendors(
+    vendors: Mapping[str, Any], drafts: Sequence[StageDraft], folder: Path, report: Report, *, trusted: bool
+) -> None:
+    """Report what the vendor entries get wrong."""
+    for name, entry in vendors.items():
+        key = child("vendors", name)
+        _settings(name, entry, key, report)
+        _address(entry, key, report, trusted=trusted)
+        if "replies" in entry:
+            _replies(entry["replies"], child(key, "replies"), folder, report, trusted=trusted)
+    scripted = [rung for stage in drafts for rung in stage.rungs if rung.values.get("vendor") == "scripted"]
+    if scripted and "replies" not in vendors.get("scripted", {}) and "vendors.scripted.replies" not in report.positions:
+        hint = "add `vendors: {scripted: {replies: replies.yaml}}`"
+        report.refuse("SW105", "vendors.scripted.replies", "the required key is missing: a stage uses `scripted`", hint)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _settings(name: str, entry: Mapping[str, Any], key: str, report: Report) -> None:
+    for setting in entry:
+        if (name == "scripted") != (setting in SCRIPTED_KEYS) and setting != "prices":
+            taken = "only `replies` and `prices`" if name == "scripted" else f"no `{setting}`"
+            report.refuse("SW104", child(key, setting), f"the vendor `{name}` takes {taken}", "remove the key")
+        elif setting == "api" and name != "openai":
+            report.refuse(
+                "SW104", child(key, setting), f"`api` is for openai's protocols, {name} has one", "remove the key"
+            )
+    if "api_key" in entry and "api_key_env" in entry:
+        message = "`api_key: none` says there is no key, and `api_key_env` names one"
+        report.refuse("SW114", child(key, "api_key"), message, "keep one of the two")
+
+
+def _address(entry: Mapping[str, Any], key: str, report: Report, *, trusted: bool) -> None:
+    here = child(key, "base_url")
+    address = entry.get("base_url")
+    if address is not None and not ADDRESS.fullmatch(address):
+        message = "is not a plain http:// or https:// address without user, query or fragment"
+        report.refuse("SW106", here, message, 'write "https://host/path"')
+    elif address is not None and not is_loopback(urlsplit(address).hostname or ""):
+        _distrust(here, "`base_url` beyond this machine in a config that was found, not named", report, trusted=trusted)
+    if "api_key_env" in entry:
+        here = child(key, "api_key_env")
+        _distrust(here, "`api_key_env` in a config that was found, not named", report, trusted=trusted)
+
+
+def _distrust(key: str, message: str, report: Report, *, trusted: bool) -> None:
+    """Refuse what a found file says; what the user typed as `--set` is the user's own word."""
+    if not trusted and report.position(key).override is None:
+        report.refuse("SW112", key, message, TRUST_HINT)
+
+
+def _replies(text: str, key: str, folder: Path, report: Report, *, trusted: bool) -> None:
+    path = (folder / text).resolve()
+    if not trusted and not path.is_relative_to(folder.resolve()):
+        _distrust(key, "a file outside the folder of a config that was found, not named", report, trusted=trusted)
+    elif not path.is_file():
+        report.refuse(
+            "SW212", key, f"there is no file `{text}` in {folder}", "name a file relative to the config's folder"
+        )
