@@ -12,7 +12,7 @@ from typing import Any
 from stages.artifacts import Failure
 from stages.contract import StageContext, StageResult
 from stages.excerpt import excerpt
-from stages.model import ModelTurn, Reply, Request, ToolCall, ToolResult, Turn, UserTurn
+from stages.model import ModelTurn, Reply, Request, Tool, ToolCall, ToolResult, Turn, UserTurn
 from stages.tool import BadArgumentsError, RefusedError, StageTool
 
 IDENTICAL_CALLS = 5
@@ -38,6 +38,7 @@ class Session:
 
     context: StageContext
     tools: Mapping[str, StageTool[Any]]
+    offers: Sequence[Tool]
     turns: list[Turn]
     limit: int
     seconds: float
@@ -73,8 +74,7 @@ class Session:
         return reply.turn
 
     async def _complete(self) -> Reply:
-        offers = [tool.offer() for tool in self.tools.values()]
-        request = Request(self.context.system, tuple(self.turns), offers, self.limit)
+        request = Request(self.context.system, tuple(self.turns), self.offers, self.limit)
         return await self.context.model.complete(request)
 
     async def _answer(self, turn: ModelTurn) -> UserTurn:
@@ -157,6 +157,7 @@ async def converse(context: StageContext, tools: Sequence[StageTool[Any]], openi
     session = Session(
         context,
         {tool.name: tool for tool in tools},
+        tuple(tool.offer() for tool in tools),
         [UserTurn(opening)],
         min(context.max_output_tokens, context.output_tokens_ceiling),
         context.remaining(),
