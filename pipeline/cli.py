@@ -14,41 +14,49 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import __version__
 from pipeline.errors import EXIT_CODES, USAGE_ERROR, StagewrightError, UsageError
 
-COMMANDS = Path(__file__).with_name("commands")
 BROKEN_PIPE = 141  # what a shell reports for a program ended by SIGPIPE
 SUMMARY = "Runs tickets against a git repository through four stages, bounded at every layer."
 
 
-def command_names() -> tuple[str, ...]:
-    """Return the name of every command there is."""
-    return tuple(sorted(path.stem for path in COMMANDS.glob("[a-z]*.py")))
+class Commands(NamedTuple):
+    """A folder of commands and the package it is."""
+
+    folder: Path
+    package: str
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every command there is."""
+        return tuple(sorted(path.stem for path in self.folder.glob("[a-z]*.py")))
+
+    def summary(self, name: str) -> str:
+        """Return a command's help line, the first line of its module, without importing it."""
+        with (self.folder / f"{name}.py").open(encoding="utf-8") as source:
+            return source.readline().strip().strip('"').rstrip(".")
 
 
-def command_summary(name: str) -> str:
-    """Return a command's help line, the first line of its module, without importing it."""
-    with (COMMANDS / f"{name}.py").open(encoding="utf-8") as source:
-        return source.readline().strip().strip('"').rstrip(".")
+OURS = Commands(Path(__file__).with_name("commands"), "pipeline.commands")
 
 
-def help_text() -> str:
+def help_text(commands: Commands = OURS) -> str:
     """Return what `stagewright --help` prints."""
-    width = max(map(len, command_names()))
+    width = max(map(len, commands.names()))
     lines = ["usage: stagewright COMMAND [OPTION ...]", "", SUMMARY, "", "commands:"]
-    lines += [f"  {name:<{width}}  {command_summary(name)}" for name in command_names()]
+    lines += [f"  {name:<{width}}  {commands.summary(name)}" for name in commands.names()]
     lines += ["", "options:", "  -h, --help  this text; after a command: its own options", "  --version   the version"]
     codes = sorted([(USAGE_ERROR, "usage error"), *((code, status) for status, code in EXIT_CODES.items())])
-    lines += ["", "exit codes:", *(f"  {code:>3}  {ending}" for code, ending in codes)]
-    return "\n".join(lines)
+    lines += ["", "exit codes:", *(f"  {code:>3}  {ending.replace('_', ' ')}" for code, ending in codes)]
+    return "\n".join(lines) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, commands: Commands = OURS) -> int:
     """Run one command line and return its exit code; never raises for anything a user can cause."""
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv), commands)
     except BrokenPipeError:
         code = BROKEN_PIPE
     except Exception:  # noqa: BLE001 - the outermost frame: a defect of ours must not exit 1, which means unsolved
@@ -58,15 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _flushed(code)
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], commands: Commands) -> int:
     try:
         if not words or words[0] in {"-h", "--help", "help"}:
-            sys.stdout.write(help_text() + "\n")
+            sys.stdout.write(help_text(commands))
             return 0
         if words[0] == "--version":
             sys.stdout.write(f"stagewright {__version__}\n")
             return 0
-        return _run_command(words[0], words[1:])
+        return _run_command(words[0], words[1:], commands)
     except StagewrightError as error:
         _say(f"error: {error}")
         return error.exit_code
@@ -75,13 +83,12 @@ def _dispatch(words: list[str]) -> int:
         return EXIT_CODES["cancelled"]
 
 
-def _run_command(name: str, words: list[str]) -> int:
-    if name not in command_names():
-        raise UsageError(_unknown(name))
-    module = importlib.import_module(f"pipeline.commands.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"stagewright {name}", description=command_summary(name) + ".", allow_abbrev=False
-    )
+def _run_command(name: str, words: list[str], commands: Commands) -> int:
+    if name not in commands.names():
+        raise UsageError(_unknown(name, commands))
+    module = importlib.import_module(f"{commands.package}.{name}")
+    about = f"{commands.summary(name)}."
+    parser = argparse.ArgumentParser(prog=f"stagewright {name}", description=about, allow_abbrev=False)
     module.configure(parser)
     try:
         arguments = parser.parse_args(words)
@@ -91,9 +98,9 @@ def _run_command(name: str, words: list[str]) -> int:
     return code
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, commands: Commands) -> str:
     kind = "option" if name.startswith("-") else "command"
-    close = difflib.get_close_matches(name, command_names(), n=1)
+    close = difflib.get_close_matches(name, (*commands.names(), "--version", "--help"), n=1)
     hint = f"did you mean `stagewright {close[0]}`?" if close else "`stagewright --help` lists them"
     return f"unknown {kind} `{name}`: {hint}"
 
