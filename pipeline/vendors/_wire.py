@@ -42,6 +42,7 @@ _HEADERS = frozenset(
         "content-type",
         "user-agent",
         "x-goog-api-client",
+        "x-stainless-raw-response",  # how two of the SDKs remember that the caller wants the answer as it came
     }
 )
 

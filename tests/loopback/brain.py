@@ -39,7 +39,8 @@ class Say:
 
     Arguments of a call that are a string are sent as they are (invalid JSON, where a protocol can carry it).
     `usage` in our own terms; left out, it is estimated from the bytes and from what earlier requests had in common.
-    `stop` is `truncated`, `refused` or the vendor's own word. `fault` breaks the wire: see `wire.py`. `body` is sent instead of the reply, `reasoning` off leaves out thoughts.
+    `stop` is `truncated`, `refused` or the vendor's own word. `fault` breaks the wire: see `wire.py`. `body` is
+    sent instead of the reply, `reasoning` off leaves out thoughts.
     """
 
     text: str = ""

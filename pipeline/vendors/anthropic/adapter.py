@@ -1,0 +1,58 @@
+"""Anthropic's Messages API through its async SDK, one plain request per call."""
+
+from typing import Any
+
+import anthropic
+
+from pipeline.surface import Binding
+from pipeline.vendors._counts import count
+from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, guarded, hidden, http_client, json_object
+from pipeline.vendors.anthropic import SURFACE
+from pipeline.vendors.anthropic.errors import translate
+from pipeline.vendors.anthropic.reply import read
+from pipeline.vendors.anthropic.request import counted, message
+from stages.model import Model, ModelError, Reply, Request
+
+_API_VERSION = "2026-10-21"
+
+
+def connect(binding: Binding) -> Model:
+    """Return the model; no network yet."""
+    base_url = binding.base_url or str(SURFACE.default_base_url)
+    key = binding.api_key or "none"
+    client = anthropic.AsyncAnthropic(
+        api_key=key,
+        base_url=base_url,
+        max_retries=0,
+        # Any timeout of our own also switches off the SDK's refusal of long replies that are not streamed.
+        timeout=anthropic.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        http_client=http_client(base_url, {"authorization": f"Bearer {key}", "anthropic-version": _API_VERSION}),
+        open_telemetry=False,
+    )
+    return AnthropicModel(client, binding)
+
+
+class AnthropicModel:
+    """One Claude model with its settings."""
+
+    def __init__(self, client: anthropic.AsyncAnthropic, binding: Binding) -> None:
+        self._client = client
+        self._binding = binding
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer once; see `stages.model.Model`."""
+        body = message(self._binding, request)
+        create: Any = self._client.messages.with_raw_response.create
+        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
+        try:
+            return read(json_object(raw.http_response.content), self._binding.model, raw.headers.get("request-id", ""))
+        except ModelError as error:
+            failure = hidden(error, self._binding.api_key)
+        raise failure
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """Ask the counting endpoint, which is free of charge."""
+        body = counted(self._binding, request)
+        call: Any = self._client.messages.with_raw_response.count_tokens
+        raw = await guarded(lambda: call(**body), translate, self._binding.api_key)
+        return count(json_object(raw.http_response.content), "input_tokens") or None

@@ -1,0 +1,50 @@
+"""Translate everything Anthropic's SDK raises into the one taxonomy."""
+
+import anthropic
+
+from pipeline.vendors._wire import excerpt, garbage, kind_of, refused_before_generation, retry_after, transport_error
+from stages.model import ErrorKind, ModelError
+
+
+def translate(error: Exception) -> ModelError:
+    """Return the error in our terms; anything unknown means that the answer could not be read."""
+    match error:
+        case anthropic.APIStatusError():
+            return _refusal(error)
+        case anthropic.APIConnectionError():
+            below = transport_error(error.__cause__) if isinstance(error.__cause__, Exception) else None
+            return below or _without_cause(error)
+        case anthropic.CredentialsError():
+            return ModelError("auth", "Anthropic's SDK found no usable key", generated=False)
+        case _:
+            return transport_error(error) or garbage(error)
+
+
+def _without_cause(error: anthropic.APIConnectionError) -> ModelError:
+    timed_out = isinstance(error, anthropic.APITimeoutError)
+    return ModelError("timeout" if timed_out else "network", f"no answer ({type(error).__name__})")
+
+
+def _refusal(error: anthropic.APIStatusError) -> ModelError:
+    status = error.status_code
+    said = excerpt(error.api_message or error.message)
+    return ModelError(
+        _kind(error, said),
+        f"anthropic answered {status} {error.type or ''}: {said}".replace(" :", ":"),
+        retry_after=retry_after(error.response.headers),
+        generated=not refused_before_generation(status),
+        status=status,
+    )
+
+
+def _kind(error: anthropic.APIStatusError, said: str) -> ErrorKind:
+    status, text = error.status_code, said.lower()
+    if (error.error_code or "").endswith("spend_limit_reached"):
+        return "billing"
+    if error.type == "overloaded_error":
+        return "overloaded"
+    if status == 400 and ("usage limits" in text or "credit balance" in text):
+        return "billing"
+    if status == 400 and ("prompt is too long" in text or "exceed context limit" in text):
+        return "too_large"
+    return kind_of(status)

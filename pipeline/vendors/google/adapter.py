@@ -1,0 +1,66 @@
+"""Google's generateContent through its async SDK, one plain request per call."""
+
+import httpx2
+
+from pipeline.surface import Binding
+from pipeline.vendors._wire import READ_SECONDS, guarded, hidden, http_client
+from pipeline.vendors.google import SURFACE
+from pipeline.vendors.google.errors import translate
+from pipeline.vendors.google.reply import read
+from pipeline.vendors.google.request import configuration, contents, counted
+from pipeline.vendors.google.sdk import genai, types
+from stages.model import Model, ModelError, ModelTurn, Reply, Request
+
+_API_VERSION = "v1"
+
+
+def connect(binding: Binding) -> Model:
+    """Return the model; no network yet."""
+    base_url = binding.base_url or str(SURFACE.default_base_url)
+    key = binding.api_key or "none"
+    options = types.HttpOptions(
+        base_url=base_url,
+        api_version=_API_VERSION,
+        timeout=int(READ_SECONDS * 1000),
+        # Without a client of ours the SDK takes aiohttp where it finds it, which retries in secret.
+        httpx_async_client=http_client(base_url, {"x-goog-api-key": key}),
+        # Nothing here is synchronous; a transport that cannot send keeps it so.
+        httpx_client=httpx2.Client(transport=httpx2.BaseTransport(), trust_env=False),
+        retry_options=types.HttpRetryOptions(attempts=1),
+    )
+    return GoogleModel(genai.Client(api_key=key, vertexai=False, http_options=options), binding)
+
+
+class GoogleModel:
+    """One Gemini model with its settings."""
+
+    def __init__(self, client: genai.Client, binding: Binding) -> None:
+        self._client = client  # the asynchronous half does not keep the whole alive
+        self._binding = binding
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer once; see `stages.model.Model`."""
+        binding = self._binding
+        said, config = contents(binding, request.turns), configuration(binding, request)
+        models = self._client.aio.models
+        response = await guarded(
+            lambda: models.generate_content(model=binding.model, contents=list(said), config=config),
+            translate,
+            binding.api_key,
+        )
+        turn = 1 + sum(isinstance(each, ModelTurn) for each in request.turns)
+        try:
+            return read(response, binding.model, turn)
+        except ModelError as error:
+            failure = hidden(error, binding.api_key)
+        raise failure
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """Ask the counting endpoint, which is free of charge; system text and tools are counted as text."""
+        binding = self._binding
+        said = counted(binding, request)
+        models = self._client.aio.models
+        answer = await guarded(
+            lambda: models.count_tokens(model=binding.model, contents=list(said)), translate, binding.api_key
+        )
+        return answer.total_tokens

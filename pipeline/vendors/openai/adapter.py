@@ -1,0 +1,56 @@
+"""OpenAI's Responses API through its async SDK, one plain request per call."""
+
+from typing import Any
+
+import openai
+
+from pipeline.surface import Binding
+from pipeline.vendors._counts import count
+from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, guarded, hidden, http_client, json_object
+from pipeline.vendors.openai import SURFACE
+from pipeline.vendors.openai.errors import translate
+from pipeline.vendors.openai.reply import read
+from pipeline.vendors.openai.request import counted, response
+from stages.model import Model, ModelError, Reply, Request
+
+
+def connect(binding: Binding) -> Model:
+    """Return the model; no network yet."""
+    base_url = binding.base_url or str(SURFACE.default_base_url)
+    key = binding.api_key or "none"
+    client = openai.AsyncOpenAI(
+        api_key=key,
+        base_url=base_url,
+        max_retries=0,
+        timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        http_client=http_client(base_url, {"authorization": f"Bearer {key}"}),
+    )
+    return OpenAIModel(client, binding)
+
+
+class OpenAIModel:
+    """One OpenAI model with its settings."""
+
+    def __init__(self, client: openai.AsyncOpenAI, binding: Binding) -> None:
+        self._client = client
+        self._binding = binding
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer once; see `stages.model.Model`."""
+        body = response(self._binding, request)
+        create: Any = self._client.responses.with_raw_response.create
+        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
+        try:
+            return read(
+                json_object(raw.http_response.content), self._binding.model, raw.headers.get("x-request-id", "")
+            )
+        except ModelError as error:
+            failure = hidden(error, self._binding.api_key)
+        raise failure
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """Ask the counting endpoint, which is free of charge."""
+        body = counted(self._binding, request)
+        call: Any = self._client.responses.input_tokens.with_raw_response.count
+        raw = await guarded(lambda: call(**body), translate, self._binding.api_key)
+        return count(json_object(raw.http_response.content), "input_tokens") or None
