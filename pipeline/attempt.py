@@ -215,6 +215,8 @@ async def _stage_result(
         except SandboxLostTwiceError as error:
             message = f"the sandbox was lost twice at the same call: {error}"
             return StageResult("unusable", failure=Failure(kind="sandbox", code="lost_twice", message=message))
+        except TimeoutError:
+            scope.cancel()  # the metered model saw the deadline pass a moment before the scope did
     limit = f"stages.{step.stage}.timeout"
     message = f"no artifact within {rung.timeout:g} s ({limit}, rung {step.rung})"
     return StageResult("timed_out", failure=Failure(kind="timeout", code=limit, message=message))

@@ -122,7 +122,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
         accepted=tuple(state.accepted),
         item=item,
         feedback=_feedback(run, step),
-        diff=run.tree.diff(Snapshot(), start) if step.stage == "reviewer" else "",
+        diff=_diff(run, Snapshot(), start) if step.stage == "reviewer" else "",
         checks=_check_summaries(run) if step.stage == "reviewer" else (),
         evidence=_evidence(run, step) if step.stage == "debugger" else None,
         owners=step.owners,
@@ -157,7 +157,12 @@ def _scope_request(state: RunState) -> Failure | None:
 
 
 def _diff_of(run: Run, attempt: AttemptEnded) -> str:
-    return run.tree.diff(run.accepted, run.recall(attempt.change)) if attempt.change else ""
+    return _diff(run, run.accepted, run.recall(attempt.change)) if attempt.change else ""
+
+
+def _diff(run: Run, old: Snapshot, new: Snapshot) -> str:
+    """Return a patch as text a model can be sent: what is not UTF-8 in it is replaced."""
+    return run.tree.diff(old, new).encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _check_summaries(run: Run) -> tuple[CheckSummary, ...]:

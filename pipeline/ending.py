@@ -8,15 +8,15 @@ from pipeline.events import RunEnded
 from pipeline.flow import EndRun
 from pipeline.git.branch import publish
 from pipeline.git.receipt import Receipt, compare, take
-from pipeline.patches import within
 from pipeline.run import Run
 from pipeline.state import RunState
+from pipeline.unfinished import last_tree
 from sandbox.base import Snapshot
 
 
 async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) -> RunEnded:
     """Record how the run ended; a branch that cannot be made turns `solved` into `infrastructure`."""
-    tree = last_tree(run)
+    tree = last_tree(run.state, run.journal.get)
     branch = commit = None
     if ending.status == "solved":
         try:
@@ -43,16 +43,6 @@ async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) ->
     return event
 
 
-def last_tree(run: Run) -> Snapshot:
-    """Return base plus accepted items, plus what the item at hand has come to within its scope."""
-    state = run.state
-    last = next((a for a in reversed(state.attempts) if a.stage == "coder" and a.change), None)
-    if last is None or last.item in state.accepted or state.manifest is None:
-        return run.accepted
-    scope = [change.path for item in state.manifest.work_items for change in item.files]
-    return within(run.accepted, run.recall(last.change), scope)
-
-
 def models_of(state: RunState) -> list[str]:
     """Return the models whose attempts passed, in the order they first did."""
     return list(dict.fromkeys(f"{a.vendor}/{a.model}" for a in state.attempts if a.outcome == "passed"))
@@ -60,7 +50,7 @@ def models_of(state: RunState) -> list[str]:
 
 def _publish(run: Run, tree: Snapshot) -> tuple[str, str]:
     return publish(
-        run.tree.git,
+        run.git,
         run.base.commit,
         run.tree.write(tree),
         ticket=run.ticket,

@@ -36,11 +36,13 @@ class RunStarted(Frozen):
 
 
 class RunResumed(Frozen):
-    """From here on `config` is in force. `guidance` is a human's word, a fact for the next attempt."""
+    """From here on `config` is in force, read from `config_path`. `guidance` is a human's word."""
 
     kind: Literal["run.resumed"] = "run.resumed"
     config: str
     config_hash: str
+    config_path: str | None = None
+    config_trusted: bool = False
     overrides: tuple[str, ...] = ()
     guidance: str | None = None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.changes import dump, load
 from pipeline.config.settings import Settings
+from pipeline.git.command import Git
 from pipeline.git.repository import Repository
 from pipeline.git.tree import TreeStore
 from pipeline.journal import Journal, Stored
@@ -51,6 +52,7 @@ class Run:
     ledger: Ledger
     chronicle: Chronicle
     repository: Repository
+    git: Git
     tree: TreeStore
     base: BaseTree
     environment: Environment

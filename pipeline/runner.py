@@ -46,11 +46,18 @@ async def drive(run: Run) -> RunEnded:
     except (InfrastructureError, SandboxError) as error:
         ending = _cut_short(run, "infrastructure", str(error), None)
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await finish(run, _cut_short(run, "cancelled", "interrupted by the user", None))
+        await _shielded_finish(run, _cut_short(run, "cancelled", "interrupted by the user", None))
         raise
+    return await _shielded_finish(run, ending, resume_at)
+
+
+async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:
+    """Record the ending even when a second signal arrives meanwhile."""
+    event: RunEnded | None = None
     with anyio.CancelScope(shield=True):
-        return await finish(run, ending, resume_at=resume_at)
+        event = await finish(run, ending, resume_at=resume_at)
+    assert event is not None
+    return event
 
 
 def _budget_key(scope: str) -> str:

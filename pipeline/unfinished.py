@@ -21,7 +21,7 @@ def unfinished_patch(told: Account, get: Get, objects: Path) -> bytes:
     `objects` is a scratch folder for git objects; the user's `.git` is only read.
     :raises GitError: the repository or the base commit is gone.
     """
-    tree = _last_tree(told.state, get)
+    tree = last_tree(told.state, get)
     if not tree.files:
         return b""
     git = Git(Path(told.started.repository), objects)
@@ -29,7 +29,8 @@ def unfinished_patch(told: Account, get: Get, objects: Path) -> bytes:
     return store.diff(Snapshot(), tree).encode(errors="surrogateescape")
 
 
-def _last_tree(state: RunState, get: Get) -> Snapshot:
+def last_tree(state: RunState, get: Get) -> Snapshot:
+    """Return base plus accepted items, plus what the item at hand has come to within the manifest's files."""
     accepted = load(state.accepted_change, get) if state.accepted_change else Snapshot()
     last = next((a for a in reversed(state.attempts) if a.stage == "coder" and a.change), None)
     if last is None or last.change is None or last.item in state.accepted or state.manifest is None:

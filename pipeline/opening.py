@@ -1,0 +1,211 @@
+"""Open a run: a new one from what preflight found, or an earlier one from its journal."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
+
+from pipeline.account import working_seconds
+from pipeline.config.load import canonical_json, config_hash, settings_from_json
+from pipeline.config.settings import SandboxSettings, Settings
+from pipeline.database import Store
+from pipeline.errors import InfrastructureError
+from pipeline.events import AttemptEnded, AttemptStarted, HumanAnswered, RunResumed, RunStarted
+from pipeline.git.base import read_base
+from pipeline.git.command import Git
+from pipeline.git.receipt import take
+from pipeline.git.repository import Repository, open_repository
+from pipeline.git.tree import TreeStore
+from pipeline.journal import Journal, Stored, new_run_id
+from pipeline.ledger import Ledger, Scope
+from pipeline.redaction import redactor
+from pipeline.run import Chronicle, Run, Seams
+from pipeline.runlock import RunLock
+from sandbox.base import Environment
+from sandbox.reaper import owner_labels
+from stages.artifacts import STAGES, Failure, Ticket
+from stages.prompts import prompt
+
+MICRO_USD = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a new run starts from. `keys` maps vendor to key and is never stored."""
+
+    settings: Settings
+    ticket: Ticket
+    repository: Repository
+    base: str
+    config_path: Path | None = None
+    config_trusted: bool = False
+    overrides: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """What a resume brings along: the config in force from now on, and a human's word."""
+
+    settings: Settings
+    config_path: str | None = None
+    config_trusted: bool = False
+    overrides: tuple[str, ...] = ()
+    guidance: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs are kept, and who is told of each event."""
+
+    store: Store
+    state_dir: Path
+    listen: Callable[[Stored], None]
+
+
+@contextmanager
+def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
+    """Yield a run that has just started; its lock is held while the context lasts."""
+    run_id = new_run_id(seams.clock(), secrets.token_bytes)
+    with RunLock(place.state_dir, run_id):
+        journal = _journal(place, run_id, start.keys, seams)
+        receipt = take(start.repository, leave_out=[place.state_dir])
+        config = journal.put(canonical_json(start.settings))
+        started = RunStarted(
+            ticket_id=start.ticket.id,
+            ticket=journal.put(start.ticket.model_dump_json().encode()),
+            repository=str(start.repository.path),
+            base=start.base,
+            config=config,
+            config_hash=config_hash(start.settings),
+            config_path=str(start.config_path) if start.config_path else None,
+            config_trusted=start.config_trusted,
+            overrides=start.overrides,
+            prompts={stage: hashlib.sha256(prompt(stage).encode()).hexdigest() for stage in STAGES},
+            image=start.settings.sandbox.image,
+            warnings=start.warnings,
+            receipt=journal.put(receipt.model_dump_json().encode()),
+        )
+        journal.append(started)
+        yield _run(place, journal, start.settings, start.keys, seams)
+
+
+@contextmanager
+def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams) -> Iterator[Run]:
+    """Yield an earlier run, ready to go on where its journal ends; its lock is held while the context lasts.
+
+    Open reservations count as spent; an attempt that was cut off is recorded as stopped.
+    :raises UsageError: another process works on it.
+    """
+    with RunLock(place.state_dir, run_id):
+        journal = _journal(place, run_id, resumption.keys, seams)
+        journal.append(
+            RunResumed(
+                config=journal.put(canonical_json(resumption.settings)),
+                config_hash=config_hash(resumption.settings),
+                config_path=resumption.config_path,
+                config_trusted=resumption.config_trusted,
+                overrides=resumption.overrides,
+                guidance=resumption.guidance,
+            )
+        )
+        if resumption.guidance:
+            journal.append(HumanAnswered(text=resumption.guidance))
+        run = _run(place, journal, resumption.settings, resumption.keys, seams)
+        run.ledger.expire_open("the process that made this call ended before its answer was recorded")
+        if run.state.open_attempt:
+            journal.append(_cut_off(run.state.open_attempt))
+        yield run
+
+
+def recorded_settings(journal: Journal) -> Settings:
+    """Return the config that was last in force."""
+    return settings_from_json(journal.get(Chronicle(journal).state.config))
+
+
+def _cut_off(attempt: AttemptStarted) -> AttemptEnded:
+    return AttemptEnded(
+        stage=attempt.stage,
+        item=attempt.item,
+        number=attempt.number,
+        rung=attempt.rung,
+        vendor=attempt.vendor,
+        model=attempt.model,
+        effort=attempt.effort,
+        cause=attempt.cause,
+        outcome="stopped",
+        failure=Failure(kind="interrupted", message="the process ended during this attempt"),
+    )
+
+
+def _journal(place: Place, run_id: str, keys: Mapping[str, str], seams: Seams) -> Journal:
+    journal = Journal(place.store, run_id, clock=seams.clock, redact=redactor(keys.values()))
+    journal.listen(place.listen)
+    return journal
+
+
+def _run(place: Place, journal: Journal, settings: Settings, keys: Mapping[str, str], seams: Seams) -> Run:
+    chronicle = Chronicle(journal)
+    started = chronicle.state.started
+    if started is None:
+        raise InfrastructureError(f"run {journal.run_id} has no beginning in its journal")
+    repository = open_repository(Path(started.repository))
+    git = Git(repository.path, objects_of(place.state_dir, journal.run_id))
+    base = read_base(git, started.base)
+    ledger = Ledger(place.store, journal)
+    ledger.open_scopes(scopes(journal.run_id, settings))
+    return Run(
+        run_id=journal.run_id,
+        ticket=Ticket.model_validate_json(journal.get(started.ticket)),
+        settings=settings,
+        journal=journal,
+        ledger=ledger,
+        chronicle=chronicle,
+        repository=repository,
+        git=git,
+        tree=TreeStore(git, base),
+        base=base,
+        environment=environment(settings.sandbox, journal.run_id),
+        seams=seams,
+        wall_clock=max(0.0, settings.limits.wall_clock - working_seconds(journal.events())),
+        keys=keys,
+    )
+
+
+def objects_of(state_dir: Path, run_id: str) -> Path:
+    """Return the run's own git object directory."""
+    return state_dir / "runs" / run_id / "objects"
+
+
+def environment(sandbox: SandboxSettings, run_id: str) -> Environment:
+    """Return what the run's containers are made of before any setup."""
+    return Environment(
+        image=sandbox.image,
+        memory=sandbox.memory,
+        cpus=sandbox.cpus,
+        pids=sandbox.pids,
+        disk=sandbox.disk,
+        labels=owner_labels(run_id),
+    )
+
+
+def scopes(run_id: str, settings: Settings) -> list[Scope]:
+    """Return every scope with a cap: the run's tokens and money, and each stage's share of them."""
+    limits = settings.limits
+    found = [Scope(f"run/{run_id}/tokens", "tokens", limits.tokens), *_money(f"run/{run_id}/cost", limits.cost)]
+    for stage in filter(None, map(settings.stage, STAGES)):
+        if stage.tokens is not None:
+            found.append(Scope(f"run/{run_id}/{stage.name}/tokens", "tokens", stage.tokens))
+        found += _money(f"run/{run_id}/{stage.name}/cost", stage.cost)
+    return found
+
+
+def _money(name: str, amount: Decimal | None) -> list[Scope]:
+    if amount is None:
+        return []
+    return [Scope(name, "micro_usd", int((amount * MICRO_USD).to_integral_value(ROUND_FLOOR)))]

@@ -1,0 +1,94 @@
+"""Work out what a resume goes on with: the recorded config, or what was given again, and what is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.account import Spending, account, decimal_text
+from pipeline.archive import reading
+from pipeline.config.load import config_hash, load, settings_from_json
+from pipeline.database import Store
+from pipeline.errors import UsageError
+from pipeline.events import RunResumed, RunStarted
+from pipeline.journal import Journal
+from pipeline.keys import configured_keys
+from pipeline.ledger import Ledger
+from pipeline.opening import Resumption
+from pipeline.problem import PreflightError
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line of a resume brings along."""
+
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+    guidance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """What the run goes on with, and what its user should know first."""
+
+    resumption: Resumption
+    notes: tuple[str, ...]
+
+
+def resumption(store: Store, run_id: str, given: Given, environ: Mapping[str, str]) -> GoingOn:
+    """Return what to go on with.
+
+    :raises UsageError: the run is solved already, or its config file changed and was not given again.
+    :raises PreflightError: the config given has problems, or a key is not set.
+    """
+    journal = reading(store, run_id)
+    told = account(journal.events(), Ledger(store, journal).calls())
+    if told.ended and told.ended.status == "solved":
+        raise UsageError(f"run {run_id} is solved: its branch is {told.ended.branch}; there is nothing to resume")
+    in_force = next(reversed(told.each(RunResumed)), told.started)
+    chosen = _chosen(journal, in_force, given, environ)
+    keys, problems = configured_keys(chosen.settings, environ)
+    if problems:
+        raise PreflightError(problems)
+    going_on = replace(chosen, guidance=given.guidance, keys=keys)
+    return GoingOn(going_on, (_kept(run_id, told.spending, len(told.state.accepted)),))
+
+
+def _kept(run_id: str, spent: Spending, items: int) -> str:
+    cost = f", ${decimal_text(spent.cost)}" if spent.cost is not None else ""
+    return (
+        f"resuming {run_id}: {spent.calls} calls{cost}, not paid again; {items} accepted item(s) kept; "
+        "an attempt that did not finish runs again"
+    )
+
+
+def _chosen(
+    journal: Journal, in_force: RunStarted | RunResumed, given: Given, environ: Mapping[str, str]
+) -> Resumption:
+    """Return the config in force from now on: the recorded one, unless something was given."""
+    path, trusted = in_force.config_path, in_force.config_trusted
+    if given.config is None and not given.overrides:
+        recorded = settings_from_json(journal.get(in_force.config))
+        return Resumption(settings=recorded, config_path=path, config_trusted=trusted, overrides=in_force.overrides)
+    overrides = given.overrides
+    if given.config is not None:
+        path, trusted = str(given.config.absolute()), True
+    elif path is None:
+        raise UsageError("the config this run started with was no file; name one with --config")
+    else:
+        overrides = (*in_force.overrides, *given.overrides)
+        _require_unchanged(Path(path), in_force, environ, trusted=trusted)
+    loaded = load(Path(path), overrides=overrides, environ=environ, trusted=trusted)
+    if loaded.settings is None:
+        raise PreflightError(loaded.problems)
+    return Resumption(settings=loaded.settings, config_path=path, config_trusted=trusted, overrides=overrides)
+
+
+def _require_unchanged(
+    path: Path, in_force: RunStarted | RunResumed, environ: Mapping[str, str], *, trusted: bool
+) -> None:
+    """Refuse to put overrides on top of a file that is no longer what the run knows."""
+    before = load(path, overrides=in_force.overrides, environ=environ, trusted=trusted)
+    if before.settings is None or config_hash(before.settings) != in_force.config_hash:
+        raise UsageError(
+            f"{path} is not what this run last used; name it with `--config {path}` to go on with it as it is now"
+        )
