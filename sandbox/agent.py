@@ -606,7 +606,8 @@ class Agent:
     def next_wake(self) -> float:
         jobs = self.jobs.values()
         ends = [job.deadline if job.status is None else min(job.drain_until, job.deadline) for job in jobs]
-        return max(0.0, min(self.heard_at + self.idle, self.dies_at, *ends) - time.monotonic())
+        first: float = min(self.heard_at + self.idle, self.dies_at, *ends)
+        return max(0.0, first - time.monotonic())
 
     def run(self) -> None:
         self.send({"id": 0, "kind": "hello", "git": shutil.which("git") is not None})

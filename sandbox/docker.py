@@ -1,0 +1,129 @@
+"""Sandboxes in Docker containers: created, attached to and started in that order, and gone with their runner."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import CancelScope, fail_after
+from anyio.abc import ByteStream, SocketStream, UNIXSocketStream
+from docker import DockerClient
+
+from sandbox.attach import AttachWire
+from sandbox.base import BaseTree, Environment, SandboxLostError, SandboxUnavailableError
+from sandbox.channel import Channel, open_channel
+from sandbox.container import Purpose, parameters
+from sandbox.engine import Engine, open_engine
+from sandbox.reaper import owner_labels, remove_container, remove_orphans_with
+from sandbox.resident import ResidentSandbox
+from sandbox.setup_image import carried_paths
+
+HELLO_SECONDS = 60.0
+NEEDS = "An image needs Python 3 and git; `stagewright sandbox build` builds stagewright/python, which has both."
+
+
+class DockerBackend:
+    """Opens sandboxes; the first one also removes what dead owners left."""
+
+    def __init__(self, client_timeout: float) -> None:
+        self._client_timeout = client_timeout
+        self._swept = False
+
+    @asynccontextmanager
+    async def open(self, environment: Environment, base: BaseTree) -> AsyncIterator[ResidentSandbox]:
+        """Start a container and fill its work tree; see `Backend.open`."""
+        async with (
+            open_engine(self._client_timeout) as engine,
+            running_container(engine, environment) as (identifier, channel),
+        ):
+            if not self._swept:
+                self._swept = True
+                await remove_orphans_with(engine, say=_quietly)
+            labels = await engine.call(lambda client: client.images.get(environment.image).labels)
+            carried, carried_from = carried_paths(labels)
+            sandbox = ResidentSandbox(channel, identifier, base, carried=carried, carried_from=carried_from)
+            await sandbox.populate()
+            yield sandbox
+
+
+def _quietly(_line: str) -> None:
+    """Say nothing: what a start cleans up is nobody's news."""
+
+
+def backend(*, client_timeout: float = 60) -> DockerBackend:
+    """Return the backend; `client_timeout` is seconds per request to the engine. Nothing is contacted yet."""
+    return DockerBackend(client_timeout)
+
+
+@asynccontextmanager
+async def running_container(
+    engine: Engine, environment: Environment, purpose: Purpose = "work"
+) -> AsyncIterator[tuple[str, Channel]]:
+    """Run a container with its agent for the length of the context; yields its id and the channel.
+
+    :raises SandboxUnavailableError: it could not be started, or its image cannot run the agent.
+    """
+    labels = {**owner_labels(""), **environment.labels}
+    settings = parameters(environment, labels, purpose)
+    created: list[str] = []
+    try:
+        # Noted inside the worker thread: a cancelled caller never sees the return value.
+        await engine.call(lambda client: created.append(_create(client, settings)))
+        stream = await _attached(engine, created[0])
+        wire = AttachWire(stream)
+        try:
+            await engine.call(lambda client: client.api.start(created[0]))
+            async with open_channel(wire) as channel:
+                await _greet(channel, environment.image)
+                yield created[0], channel
+        finally:
+            await wire.close()
+    finally:
+        with CancelScope(shield=True):
+            for identifier in created:
+                await remove_container(engine, identifier)
+
+
+def _create(client: DockerClient, settings: dict[str, Any]) -> str:
+    # `containers.create` of the SDK never pulls; `run` would.
+    return str(client.containers.create(**settings).id)
+
+
+async def _attached(engine: Engine, identifier: str) -> ByteStream:
+    """Attach before the start, so that not a byte is lost."""
+    raw = await engine.call(lambda client: _attach(client, identifier))
+    if raw.family == socket.AF_UNIX:
+        return await UNIXSocketStream.from_socket(raw)
+    return await SocketStream.from_socket(raw)
+
+
+def _attach(client: DockerClient, identifier: str) -> socket.socket:
+    """Return a socket of our own to the container's streams.
+
+    :raises SandboxUnavailableError: the connection is of a kind that cannot be taken over.
+    """
+    query = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    taken: Any = client.api.attach_socket(identifier, params=query)
+    raw = getattr(taken, "_sock", taken)
+    if type(raw) is not socket.socket:
+        raise SandboxUnavailableError(
+            f"the engine is reached over {type(raw).__name__}, which sandboxes cannot use; "
+            "point DOCKER_HOST to a unix socket or plain TCP (for ssh: forward the remote socket to a local one)"
+        )
+    ours = raw.dup()
+    # The SDK's response would keep its descriptor open until somebody collects it.
+    taken.close()
+    raw.close()
+    return ours
+
+
+async def _greet(channel: Channel, image: str) -> None:
+    try:
+        with fail_after(HELLO_SECONDS):
+            hello = await channel.hello()
+    except TimeoutError as error:
+        raise SandboxUnavailableError(f"the agent in {image} did not start within {HELLO_SECONDS:.0f} s") from error
+    except SandboxLostError as error:
+        raise SandboxUnavailableError(f"the agent could not start in {image}: {error}. {NEEDS}") from error
+    if not hello.git:
+        raise SandboxUnavailableError(f"git is missing in {image}. {NEEDS}")
