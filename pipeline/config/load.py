@@ -18,8 +18,8 @@ from pipeline.config.overrides import override
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
 from pipeline.config.report import Report, in_order
-from pipeline.config.rungs import stage_drafts
-from pipeline.config.settings import Settings
+from pipeline.config.rungs import StageDraft, stage_drafts
+from pipeline.config.settings import SandboxSettings, Settings, VendorSettings
 from pipeline.config.stage_rules import check_stages
 from pipeline.config.text_file import read_text_file
 from pipeline.config.tree import Node, Scalar, Table
@@ -30,11 +30,25 @@ from pipeline.surface import Surface
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """What the surroundings are asked about even where the configuration has problems.
+
+    `users` has, for each vendor that serves a rung, the key path of the first that names it. `checks` is None
+    when the names could not all be read.
+    """
+
+    image: str | None = None
+    checks: tuple[str, ...] | None = None
+    vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration as far as it could be loaded. `settings` is None when there are problems.
 
     `path` is the file as the user would name it, `positions` say where each key path stands, `notes` ask for
-    nothing, `defaults` are the values in force that nobody wrote.
+    nothing, `defaults` are the values in force that nobody wrote, `partial` is what could be read in any case.
     """
 
     settings: Settings | None
@@ -44,7 +58,8 @@ class Loaded:
     text: str
     positions: Mapping[str, Position]
     notes: tuple[str, ...] = ()
-    defaults: tuple[str, ...] = field(default=())
+    defaults: tuple[str, ...] = ()
+    partial: Partial = field(default_factory=Partial)
 
 
 def load(
@@ -57,17 +72,25 @@ def load(
     report = Report(shown or str(path))
     text = read_text_file(path, report)
     root = _tree(text, overrides, report) if text is not None else None
-    if text is None or root is None:
-        return _loaded(report, text or "", None, ())
     surfaces = {name: loader.surface(name) for name in loader.surface_names()}
-    reader = FormatReader(report, Variables(environ, _key_names(root, surfaces)), FILE, tuple(surfaces), trusted)
-    document = reader.read(root, FILE, "")
-    settings = None
-    defaults: tuple[str, ...] = ()
+    document: Any = None
+    if root is not None:
+        variables = Variables(environ, _key_names(root, surfaces))
+        document = FormatReader(report, variables, FILE, tuple(surfaces), trusted).read(root, FILE, "")
+    settings, partial = None, Partial()
     if isinstance(document, dict):
-        settings = _resolved(document, path.parent, surfaces, report, trusted=trusted)
-        defaults = defaults_in_force(document, FILE)
-    return _loaded(report, text, settings, defaults)
+        settings, partial = _resolved(document, path.parent, surfaces, report, trusted=trusted)
+    return Loaded(
+        settings=settings,
+        problems=in_order(report.problems),
+        warnings=in_order(report.warnings),
+        path=report.path,
+        text=text or "",
+        positions=report.positions,
+        notes=tuple(report.notes),
+        defaults=defaults_in_force(document, FILE) if isinstance(document, dict) else (),
+        partial=partial,
+    )
 
 
 def canonical_json(settings: Settings) -> bytes:
@@ -84,11 +107,6 @@ def config_hash(settings: Settings) -> str:
 def settings_from_json(data: bytes) -> Settings:
     """Return the settings that `canonical_json` wrote."""
     return Settings.model_validate_json(data)
-
-
-def _loaded(report: Report, text: str, settings: Settings | None, defaults: tuple[str, ...]) -> Loaded:
-    problems, warnings = in_order(report.problems), in_order(report.warnings)
-    return Loaded(settings, problems, warnings, report.path, text, report.positions, tuple(report.notes), defaults)
 
 
 def _tree(text: str, overrides: Sequence[str], report: Report) -> Node | None:
@@ -118,7 +136,7 @@ def _key_names(root: Node, surfaces: Mapping[str, Surface]) -> frozenset[str]:
 
 def _resolved(
     document: Mapping[str, Any], folder: Path, surfaces: Mapping[str, Surface], report: Report, *, trusted: bool
-) -> Settings | None:
+) -> tuple[Settings | None, Partial]:
     entries = document.get("vendors", {})
     drafts = stage_drafts(document, Knowledge(surfaces, document.get("models", {}), entries, report), report)
     check_stages(document, drafts, report)
@@ -130,4 +148,17 @@ def _resolved(
     priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
     check_prices(document, drafts, priced, report)
     texts = instructions(drafts, folder, report)
-    return None if report.problems else build_settings(document, drafts, texts, vendors)
+    partial = _partial(document, drafts, vendors)
+    return None if report.problems else build_settings(document, drafts, texts, vendors), partial
+
+
+def _partial(
+    document: Mapping[str, Any], drafts: Sequence[StageDraft], vendors: Mapping[str, VendorSettings]
+) -> Partial:
+    checks = [check.get("name") if isinstance(check, dict) else None for check in document.get("checks", ())]
+    users: dict[str, str] = {}
+    for rung in (rung for stage in drafts for rung in stage.rungs if rung.row is not None):
+        users.setdefault(rung.values["vendor"], rung.where("vendor"))
+    image = document.get("sandbox", {}).get("image", SandboxSettings().image)
+    names = tuple(name for name in checks if name is not None)
+    return Partial(image, names if checks and len(names) == len(checks) else None, vendors, users)

@@ -1,0 +1,111 @@
+"""Finds everything that would stop a run, of config, tickets and surroundings, before anything is spent."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.config.load import Loaded, load
+from pipeline.config.locate import locate, repository_root
+from pipeline.envelope import envelope
+from pipeline.keys import key_names, vendor_key
+from pipeline.preflight.request import Preflight, PreflightRequest, Surroundings
+from pipeline.problem import Position, PreflightError, Problem, problem
+from pipeline.ticket import ReadTicket, TicketError, read_with_positions, unknown_checks
+
+__all__ = ["Preflight", "PreflightRequest", "preflight"]
+
+SURROUNDINGS = "pipeline.preflight.surroundings"  # loaded by name: a file alone needs neither Docker nor git
+
+
+async def preflight(request: PreflightRequest) -> Preflight:
+    """Find all problems of configuration, tickets and surroundings at once; nothing is started, nothing spent.
+
+    :raises UsageError: a ticket argument names no ticket file.
+    """
+    problems: list[Problem] = []
+    path, trusted, loaded = _config(request, problems)
+    tickets = _tickets(request.tickets, request, loaded, problems)
+    around = Surroundings()
+    if not request.config_only:
+        problems += _missing_keys(request, loaded)
+        around = await _surroundings(request, loaded, tickets)
+        problems += around.problems
+    warnings = loaded.warnings if loaded else ()
+    if request.strict:
+        problems, warnings = [*problems, *warnings], ()
+    settings = loaded.settings if loaded else None
+    return Preflight(
+        problems=tuple(problems),
+        warnings=warnings,
+        notes=loaded.notes if loaded else (),
+        settings=settings,
+        tickets=tuple(read.ticket for read in tickets),
+        repository=around.repository,
+        base=around.base,
+        config_path=path,
+        config_trusted=trusted,
+        overrides=request.overrides,
+        keys=_keys(request, loaded),
+        envelope=envelope(settings, defaults=loaded.defaults) if settings and loaded else None,
+    )
+
+
+def _config(request: PreflightRequest, problems: list[Problem]) -> tuple[Path | None, bool, Loaded | None]:
+    try:
+        path, trusted = locate(request.config, request.environ, request.cwd, repository_root(request.start))
+    except PreflightError as error:
+        problems += error.problems
+        return None, False, None
+    shown = str(path.relative_to(request.cwd)) if path.is_relative_to(request.cwd) else str(path)
+    loaded = load(path, overrides=request.overrides, environ=request.environ, trusted=trusted, shown=shown)
+    problems += loaded.problems
+    return path, trusted, loaded
+
+
+def _tickets(
+    arguments: Sequence[str], request: PreflightRequest, loaded: Loaded | None, problems: list[Problem]
+) -> list[ReadTicket]:
+    tickets = []
+    for argument in arguments:
+        try:
+            read = read_with_positions(argument, stdin=request.stdin, cwd=request.cwd)
+        except TicketError as error:
+            problems += error.problems
+            continue
+        tickets.append(read)
+        if loaded is not None and loaded.partial.checks is not None:
+            problems += unknown_checks(read, loaded.partial.checks)
+    return tickets
+
+
+def _missing_keys(request: PreflightRequest, loaded: Loaded | None) -> list[Problem]:
+    """Return a problem for each vendor in use whose key is not in the environment."""
+    found = []
+    for vendor, key in (loaded.partial.users if loaded else {}).items():
+        settings = loaded.partial.vendors[vendor] if loaded else None
+        if loaded is None or settings is None or not key_names(settings) or vendor_key(settings, request.environ):
+            continue
+        names = " or ".join(key_names(settings))
+        message = f"the key of {vendor} is not set: {names} is empty"
+        hint = f"type `export {key_names(settings)[0]}=...`"
+        found.append(problem("SW406", message, hint, at=_nearest(loaded, key), key=key))
+    return found
+
+
+def _nearest(loaded: Loaded, key: str) -> Position:
+    return loaded.positions.get(key) or Position(path=loaded.path)
+
+
+def _keys(request: PreflightRequest, loaded: Loaded | None) -> dict[str, str]:
+    if loaded is None or request.config_only:
+        return {}
+    found = {name: vendor_key(loaded.partial.vendors[name], request.environ) for name in loaded.partial.users}
+    return {name: key for name, key in found.items() if key is not None}
+
+
+async def _surroundings(
+    request: PreflightRequest, loaded: Loaded | None, tickets: Sequence[ReadTicket]
+) -> Surroundings:
+    module: Any = importlib.import_module(SURROUNDINGS)
+    return cast("Surroundings", await module.look_around(request, loaded, tickets))
