@@ -4,7 +4,7 @@ Pure: no clock, no database, no models. Tokens, and money in whole micro-USD (a 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
@@ -103,7 +103,8 @@ def decide(need: Need, balances: Sequence[Balance]) -> Grant | Hold | Open:
     output = most_output(need, tightest)
     if output >= need.least_output:
         return Grant(output, shrunk_by=tightest.name)
-    return Open(tightest, need.amount(need.least_output, tightest.unit) or 0)
+    hopeless = min(lacking, key=lambda balance: most_output(need, replace(balance, held=0)))
+    return Open(hopeless, need.amount(need.least_output, hopeless.unit) or 0)
 
 
 def most_output(need: Need, balance: Balance) -> int:

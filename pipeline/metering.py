@@ -171,7 +171,10 @@ class MeteredModel:
         except BaseException as error:
             # Cancelled, or a defect of the vendor's module: the vendor may bill it, so it is paid in full.
             # Nothing here awaits, so no second cancellation can come between.
-            self._settle(reservation, at_reservation(reservation), error=type(error).__name__)
+            cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+            self._settle(
+                reservation, at_reservation(reservation), error="cancelled" if cancelled else type(error).__name__
+            )
             raise
         if reply is None:
             self._settle(reservation, at_reservation(reservation), error="deadline")
