@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipeline.config.settings import Limits
 from pipeline.progress import Progress, StageProgress
-from pipeline.wording import duration, money
+from pipeline.wording import clock_time, money
 from stages.artifacts import STAGES
 
 REFRESH_PER_SECOND = 4
@@ -53,30 +53,25 @@ def shown(view: View) -> AbstractContextManager[object]:
 
 def drawn(progress: Progress, limits: Limits, now: float) -> Group:
     """Return the table and a line with the run's totals. Text of models is never read as markup."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("stage", "attempt", "rung", "model", "elapsed", "tokens", "cost"):
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for name in ("stage", "attempt", "rung", "time", "tokens", "cost"):
         table.add_column(name, no_wrap=True)
-    table.add_column("last action", overflow="ellipsis", no_wrap=True, ratio=1)
+    for name in ("model", "last action"):  # these give way first on a narrow terminal; their cells are cut, not wrapped
+        table.add_column(name)
     for stage in STAGES:
         if stage in progress.stages:
             table.add_row(*_cells(stage, progress.stages[stage], now))
-    cap = f"/ ${limits.cost}" if limits.cost is not None else ""
-    totals = f"{progress.tokens:,} of {limits.tokens:,} tokens  {money(progress.cost)} {cap}"
-    return Group(
-        table, Text(totals, style="bold"), Text(progress.action, style="dim", overflow="ellipsis", no_wrap=True)
-    )
+    cap = f" of ${limits.cost}" if limits.cost is not None else ""
+    totals = f"{progress.tokens:,} of {limits.tokens:,} tokens, {money(progress.cost)}{cap}"
+    return Group(table, Text(totals, style="bold"), _cut(progress.action, "dim"))
 
 
 def _cells(name: str, stage: StageProgress, now: float) -> list[Text]:
-    elapsed = f"{duration(stage.elapsed(now))} / {duration(stage.timeout)}" if stage.attempt else ""
-    cells = (
-        f"{name} {stage.item}" if stage.item else name,
-        str(stage.attempt or ""),
-        str(stage.rung or ""),
-        stage.model,
-        elapsed,
-        f"{stage.tokens:,}",
-        money(stage.cost),
-    )
-    action = Text(stage.outcome.replace("_", " ") or stage.action, style=STYLES.get(stage.outcome, ""))
-    return [*map(Text, cells), action]
+    time = f"{clock_time(stage.elapsed(now))} / {clock_time(stage.timeout)}" if stage.attempt else ""
+    counts = (str(stage.attempt or ""), str(stage.rung or ""), time, f"{stage.tokens:,}", money(stage.cost))
+    outcome = _cut(stage.outcome.replace("_", " ") or stage.action, STYLES.get(stage.outcome, ""))
+    return [Text(f"{name} {stage.item}" if stage.item else name), *map(Text, counts), _cut(stage.model), outcome]
+
+
+def _cut(text: str, style: str = "") -> Text:
+    return Text(text, style=style, overflow="ellipsis", no_wrap=True)

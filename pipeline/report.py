@@ -83,11 +83,9 @@ def _head(run: ArchivedRun) -> Lines:
     told, ended = run.account, run.account.ended
     status = ended.status.replace("_", " ") if ended else "not ended"
     spent = f"{told.spending.counted:,} of {run.settings.limits.tokens:,} tokens"
-    summary = (
-        f"Run `{told.run_id}` of ticket `{run.ticket.id}` on commit `{told.started.base[:SHORT]}`: "
-        f"{duration(told.seconds)}, {spent}, {money(told.spending.cost)}."
-    )
-    lines = [f"# {run.ticket.title}: {status}", "", summary]
+    place = f"Run `{told.run_id}` of ticket `{run.ticket.id}` on commit `{told.started.base[:SHORT]}`:"
+    amounts = f"{duration(told.seconds)}, {spent}, {money(told.spending.cost)}."
+    lines = [f"# {run.ticket.title}: {status}", "", place, amounts]
     if ended and ended.branch:
         lines += ["", f"Branch `{ended.branch}`, commit `{(ended.commit or '')[:SHORT]}`. To look at it:", ""]
         lines += [f"    git diff {told.started.base[:SHORT]} {ended.branch}"]

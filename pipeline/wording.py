@@ -26,6 +26,11 @@ def duration(seconds: float) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR:02} h"
 
 
+def clock_time(seconds: float) -> str:
+    """Return minutes and seconds such as `4:05`, for a column that is drawn again and again."""
+    return f"{int(seconds) // MINUTE}:{int(seconds) % MINUTE:02}"
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """Return a text as one printable line of at most `limit` characters."""
     flat = "".join(letter if letter.isprintable() else " " for letter in text)
