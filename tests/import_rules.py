@@ -22,8 +22,15 @@ BEHIND_A_SEAM = {
 # What must not be loaded before a call is due: importing the package on the left may not lead to it.
 WITHOUT_SDK = ("pipeline/vendors/*/__init__.py", "pipeline/loader.py", "pipeline/cli.py", "stages/*.py")
 SDKS = {"anthropic", "openai", "google", "docker"}
-# The only places that may import by name at run time: the folders that are registries, and the terminal table.
-LOADERS = ("pipeline/cli.py", "pipeline/loader.py", "pipeline/live.py", "sandbox/registry.py")
+# The only places that may import by name at run time: the folders that are registries, the terminal table, and
+# preflight, whose look at the file alone must load neither Docker's library nor git's.
+LOADERS = (
+    "pipeline/cli.py",
+    "pipeline/loader.py",
+    "pipeline/live.py",
+    "pipeline/preflight/__init__.py",
+    "sandbox/registry.py",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import prices
 from pipeline.config.keypath import child
 from pipeline.config.report import Report
 from pipeline.config.words import nearest
+from pipeline.prices import catalogue_knows, catalogue_models
 from pipeline.surface import Capabilities, Surface
 
 COMMAND_LINE_VENDORS = ("claude-code", "codex", "gemini-cli")
@@ -98,7 +98,7 @@ class Knowledge:
             return f"`{child('models', model.declared)}`"
         if self.vendors.get(surface.name, {}).get("base_url"):
             return f"`vendors.{surface.name}.base_url`"
-        if surface.price_provider and prices.catalogue_knows(surface.price_provider, model.id):
+        if surface.price_provider and catalogue_knows(surface.price_provider, model.id):
             return "the price catalogue"
         return None
 
@@ -106,7 +106,7 @@ class Knowledge:
         owner = next((name for name, other in self.surfaces.items() if model in other.models), None)
         if owner is not None and owner != surface.name:
             return f"it is a model of `{owner}`"
-        listed = prices.catalogue_models(surface.price_provider) if surface.price_provider else ()
+        listed = catalogue_models(surface.price_provider) if surface.price_provider else ()
         guess = nearest(model, [*surface.models, *listed, *self.models])
         declare = "declare it under `models:` if it is newer than this version"
         return (

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline import prices
 from pipeline.config.keypath import child
 from pipeline.config.report import Report
 from pipeline.config.rungs import RungDraft, StageDraft
 from pipeline.config.settings import Settings
+from pipeline.prices import pricing
 
 SAMPLE = 1_000  # tokens in and out by which two models are compared, below every long-context tier
 
@@ -30,8 +30,8 @@ def check_prices(document: Mapping[str, Any], drafts: Sequence[StageDraft], pric
 def _price(rung: RungDraft, priced: Settings) -> Decimal | None:
     if rung.model is None or rung.row is None:
         return None
-    pricing = prices.pricing(rung.values["vendor"], rung.model.id, priced)
-    return pricing.ceiling(SAMPLE, SAMPLE) if pricing else None
+    known = pricing(rung.values["vendor"], rung.model.id, priced)
+    return known.ceiling(SAMPLE, SAMPLE) if known else None
 
 
 def _refuse(rung: RungDraft, limit: str, report: Report) -> None:

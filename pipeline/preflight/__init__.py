@@ -2,8 +2,9 @@
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pipeline.config.load import Loaded, load
 from pipeline.config.locate import locate, repository_root
@@ -15,7 +16,9 @@ from pipeline.ticket import ReadTicket, TicketError, read_with_positions, unknow
 
 __all__ = ["Preflight", "PreflightRequest", "preflight"]
 
-SURROUNDINGS = "pipeline.preflight.surroundings"  # loaded by name: a file alone needs neither Docker nor git
+# Loaded by name: an editor's look at the file alone must not wait for the libraries of Docker and git.
+REPOSITORY = "pipeline.preflight.repository"
+ENGINE = "pipeline.preflight.engine"
 
 
 async def preflight(request: PreflightRequest) -> Preflight:
@@ -107,5 +110,11 @@ def _keys(request: PreflightRequest, loaded: Loaded | None) -> dict[str, str]:
 async def _surroundings(
     request: PreflightRequest, loaded: Loaded | None, tickets: Sequence[ReadTicket]
 ) -> Surroundings:
-    module: Any = importlib.import_module(SURROUNDINGS)
-    return cast("Surroundings", await module.look_around(request, loaded, tickets))
+    repository: Any = importlib.import_module(REPOSITORY)
+    around: Surroundings = repository.look_at_repository(request, tickets)
+    if not request.docker:
+        return around
+    engine: Any = importlib.import_module(ENGINE)
+    image = loaded.partial.image if loaded else None
+    at = loaded.positions.get("sandbox.image") if loaded else None
+    return replace(around, problems=(*around.problems, *await engine.look_at_docker(image, at)))
