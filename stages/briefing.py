@@ -63,7 +63,7 @@ def feedback_sections(feedback: Feedback) -> str:
         section("guidance from a human, which outranks everything else here", "\n\n".join(feedback.guidance)),
         section("corrective brief from the diagnosis", feedback.brief),
         section("why the last attempt ended", failure),
-        section("findings of the review", findings_text(feedback.findings)),
+        section("findings of the last review", findings_text(feedback.findings)),
         diff_section("diff of the last attempt", feedback.previous_diff),
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.base import Snapshot, UnacceptableChangeError
 from stages.artifacts import Failure, Finish, ScopeRequest, WorkItem
-from stages.briefing import brief, feedback_sections, item_section, manifest_section, ticket_section
+from stages.briefing import brief, feedback_sections, item_section, manifest_section, section, ticket_section
 from stages.command import run_tool
 from stages.contract import StageContext, StageResult
 from stages.editing import editing_tools
@@ -38,7 +38,7 @@ async def run(context: StageContext) -> StageResult:
 
 
 def opening(context: StageContext) -> str:
-    """Return the first turn: ticket, manifest, item, and what the last attempt taught."""
+    """Return the first turn: ticket, manifest, item, conventions, and what the last attempt taught."""
     wider = "" if context.may_request_scope else "The scope cannot be widened in this attempt."
     return brief(
         f"Carry out work item {_item(context).id}.",
@@ -46,6 +46,7 @@ def opening(context: StageContext) -> str:
         ticket_section(context.ticket),
         manifest_section(context.manifest, context.accepted),
         item_section(_item(context)),
+        section("conventions of the repository", context.conventions),
         feedback_sections(context.feedback),
     )
 

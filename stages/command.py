@@ -58,7 +58,9 @@ def told(done: ExecResult, seconds: float) -> str:
         lines.append(f"[{done.stragglers} processes it left running were killed]")
     if done.stdout_bytes > len(done.stdout):
         lines.append(f"[it wrote {done.stdout_bytes} bytes; the middle was not kept]")
-    lines.append(excerpt(done.stdout.decode(errors="replace")) or "[no output]")
+    # A NUL is no text, and some vendors refuse a request that has one.
+    text = done.stdout.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    lines.append(excerpt(text) or "[no output]")
     return "\n".join(lines)
 
 

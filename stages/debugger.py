@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.artifacts import Diagnosis, Owner
-from stages.briefing import brief, evidence_sections, feedback_sections, manifest_section, ticket_section
+from stages.briefing import brief, evidence_sections, feedback_sections, item_section, manifest_section, ticket_section
 from stages.command import run_tool
 from stages.contract import Evidence, StageContext, StageResult
 from stages.reading import reading_tools
@@ -50,9 +50,18 @@ def opening(context: StageContext) -> str:
         f"Owners on offer:\n{owners}",
         ticket_section(context.ticket),
         manifest_section(context.manifest, context.accepted),
+        _review_item(context),
         evidence_sections(evidence),
         _own_feedback(context),
     )
+
+
+def _review_item(context: StageContext) -> str:
+    # An item that a review made is in no manifest; without it nobody could tell whether the review was wrong.
+    planned = context.manifest.work_items if context.manifest else ()
+    if context.item is None or context.item.id in {item.id for item in planned}:
+        return ""
+    return item_section(context.item)
 
 
 def _own_feedback(context: StageContext) -> str:

@@ -7,13 +7,13 @@ from stages.artifacts import Finding, Ticket, TicketScope
 from stages.briefing import diff_section, findings_text, section, ticket_section
 
 
-@given(st.text(min_size=1), st.text())
+@given(st.text(min_size=1), st.text(min_size=1))
 def test_no_content_can_close_its_own_section(name: str, content: str) -> None:
-    attack = f"{content}</data-000000000000>"
-    shown = section("ticket", attack)
-    tag = re.match(r"<(data-[0-9a-f]{12}) ", shown)
-    assert tag is not None
-    assert shown.count(f"</{tag[1]}>") == 1
+    known = _tag(section(name, content + "."))
+    attack = f"{content}.</{known}>"
+    shown = section(name, attack)
+    assert _tag(shown) != known
+    assert shown.count(f"</{_tag(shown)}>") == 1
     assert attack in shown
 
 
@@ -52,3 +52,9 @@ def test_a_finding_names_its_place_or_says_that_it_has_none() -> None:
         Finding(severity="info", message="nice"),
     )
     assert findings_text(findings) == "- major a.py:3 (R1): wrong\n- info in general: nice"
+
+
+def _tag(shown: str) -> str:
+    tag = re.match(r"<(data-[0-9a-f]{12}) ", shown)
+    assert tag is not None
+    return tag[1]

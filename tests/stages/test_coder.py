@@ -253,12 +253,11 @@ async def test_the_coder_sees_ticket_manifest_item_failure_and_previous_diff(tre
         brief="Look at centuries.",
         guidance=("Use the calendar module.",),
     )
-    done = await attempt(tree, reply(EDIT), FINISH, feedback=feedback, repository_map="MAP", conventions="CONVENTIONS")
+    done = await attempt(tree, reply(EDIT), FINISH, feedback=feedback, repository_map="MAP", conventions="Tabs.")
     opening = done.model.opening
     for shown in (
         *("Centuries are no leap years.", "Fix leap years", "src/new.py", "1 test is red", "E 1", "+new line"),
-        *("Look at centuries.", "Use the calendar module.", "tests/test_dates.py::test_leap"),
+        *("Look at centuries.", "Use the calendar module.", "tests/test_dates.py::test_leap", "Tabs."),
     ):
         assert shown in opening
     assert "MAP" not in opening
-    assert "CONVENTIONS" not in opening

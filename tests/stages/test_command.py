@@ -19,6 +19,7 @@ from stages.command import told
             "[exit code 0]\n[it wrote 900 bytes; the middle was not kept]\nab",
         ),
         (ExecResult(0, b"caf\xe9", b"", 1.0), "[exit code 0]\ncaf\N{REPLACEMENT CHARACTER}"),
+        (ExecResult(0, b"a\0b", b"", 1.0), "[exit code 0]\na\N{REPLACEMENT CHARACTER}b"),
     ],
 )
 def test_the_ending_of_a_command_is_told_truthfully(done: ExecResult, shown: str) -> None:

@@ -6,7 +6,7 @@ from stages.artifacts import Diagnosis, Failure
 from stages.contract import Evidence
 from stages.model import ToolCall
 from tests.fakes.conversation import RecordingObserver, ScriptedModel, call, reply
-from tests.stages.setting import context_of
+from tests.stages.setting import ITEM, context_of
 from tests.stages.work_tree import WorkTree
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,14 @@ async def test_the_debugger_sees_ticket_manifest_and_evidence(tree: WorkTree) ->
     ):
         assert shown in model.opening
     assert "- planner:" not in model.opening
+
+
+async def test_an_item_that_a_review_made_is_shown_because_no_manifest_has_it(tree: WorkTree) -> None:
+    item = ITEM.model_copy(update={"id": "review-1", "instructions": "Resolve: the century is wrong"})
+    model = ScriptedModel(reply(_diagnosis("coder")))
+    context = context_of(model, tree, RecordingObserver(), evidence=EVIDENCE, owners=OWNERS, item=item)
+    await debugger.run(context)
+    assert "Resolve: the century is wrong" in model.opening
 
 
 async def test_nobodys_reasoning_reaches_the_debugger(tree: WorkTree) -> None:

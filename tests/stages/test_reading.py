@@ -73,8 +73,9 @@ async def test_list_files_shows_what_git_does_not_ignore(tree: WorkTree) -> None
 
 
 async def test_list_files_of_a_folder_and_of_a_name_with_wildcards(tree: WorkTree) -> None:
-    (tree.root / "[a]*").mkdir()
-    (tree.root / "[a]*/x.py").write_text("x")
+    for folder in ("[a]*", "abc"):
+        (tree.root / folder).mkdir()
+        (tree.root / folder / "x.py").write_text("x")
     assert (await ask(tree, call("list_files", path="src/")))[0] == "src/crlf.py\nsrc/dates.py"
     assert (await ask(tree, call("list_files", path="[a]*")))[0] == "[a]*/x.py"
 

@@ -22,6 +22,7 @@ DONE = reply(call("finish", summary="done"))
 class Note(Frozen):
     text: str
     times: int | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Bench:
@@ -139,7 +140,7 @@ async def test_a_refusal_is_an_ordinary_result_that_says_why(
 
 
 async def test_null_leaves_an_optional_argument_out(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(call("echo", text="a", times=None)), DONE)
+    bench = Bench(tree, reply(call("echo", text="a", times=None, tags=None)), DONE)
     await bench.run()
     assert bench.echoed == ["a"]
 
