@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -55,6 +56,8 @@ def help_text(commands: Commands = OURS) -> str:
 
 def main(argv: Sequence[str] | None = None, commands: Commands = OURS) -> int:
     """Run one command line and return its exit code; never raises for anything a user can cause."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter must not end a command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv), commands)
     except BrokenPipeError:

@@ -36,5 +36,6 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
 
 def state_words(arguments: argparse.Namespace) -> list[str]:
     """Return the words that name the same database on another command line, none for the default one."""
-    words = [("--state-dir", arguments.state_dir), ("--db", arguments.db)]
+    folder = arguments.state_dir.absolute() if arguments.state_dir else None
+    words = [("--state-dir", folder), ("--db", arguments.db)]
     return [word for option, value in words if value for word in (option, str(value))]

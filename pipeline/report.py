@@ -28,7 +28,7 @@ from pipeline.sections import (
     stages,
     warnings,
 )
-from pipeline.wording import duration, money, one_line
+from pipeline.wording import duration, money, one_line, printable
 from stages.artifacts import Failure
 
 SHORT = 12  # characters of a commit id that are shown
@@ -51,7 +51,7 @@ def markdown(run: ArchivedRun, *, resume: str | None) -> str:
     lines = [*_head(run), *_go_on(run, resume)]
     for section in sections:
         lines += section(run)
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines) + "\n")
 
 
 def extended(document: dict[str, Any], run: ArchivedRun) -> dict[str, Any]:

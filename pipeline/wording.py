@@ -31,10 +31,14 @@ def clock_time(seconds: float) -> str:
     return f"{int(seconds) // MINUTE}:{int(seconds) % MINUTE:02}"
 
 
+def printable(text: str) -> str:
+    """Return a text in which only line ends and tabs steer the terminal."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """Return a text as one printable line of at most `limit` characters."""
-    flat = "".join(letter if letter.isprintable() else " " for letter in text)
-    flat = " ".join(flat.split())
+    flat = " ".join(printable(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

@@ -32,6 +32,15 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return make
 
 
+def program(commands: Commands) -> str:
+    """Return a program that runs `stagewright work` on these commands."""
+    return (
+        f"import sys; from pathlib import Path; sys.path[:0] = [{str(ROOT)!r}, {str(commands.folder.parent)!r}]\n"
+        "from pipeline.cli import Commands, main\n"
+        f"sys.exit(main(['work'], Commands(Path({str(commands.folder)!r}), {commands.package!r})))"
+    )
+
+
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out == help_text()
@@ -110,11 +119,7 @@ def test_a_defect_of_ours_is_not_taken_for_an_unsolved_ticket(
 
 def test_a_reader_that_goes_away_is_no_traceback(command: Make) -> None:
     commands = command("import sys\ndef run(arguments):\n    while True: sys.stdout.write('line\\n' * 9999)")
-    code = (
-        f"import sys; from pathlib import Path; sys.path[:0] = [{str(ROOT)!r}, {str(commands.folder.parent)!r}]\n"
-        "from pipeline.cli import Commands, main\n"
-        f"sys.exit(main(['work'], Commands(Path({str(commands.folder)!r}), {commands.package!r})))"
-    )
+    code = program(commands)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -122,6 +127,14 @@ def test_a_reader_that_goes_away_is_no_traceback(command: Make) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_a_letter_the_terminal_lacks_is_spelt_out(command: Make) -> None:
+    commands = command("def run(arguments): print('caf\u00e9 \u2026'); return 0")
+    code = program(commands)
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"caf\xe9 \\u2026\n"
 
 
 @pytest.mark.parametrize("word", ["--help", "--version"])

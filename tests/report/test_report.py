@@ -3,7 +3,7 @@ from textwrap import dedent
 
 from pipeline.events import BreakerOpened, BreakerWarned, RouteChosen
 from pipeline.report import extended, markdown
-from tests.report.story import CALLS, SECOND, SOLVED, TO_FIRST_ATTEMPT, archived, ended, stopped
+from tests.report.story import CALLS, RED, SECOND, SOLVED, TO_FIRST_ATTEMPT, archived, ended, stopped
 
 RESUME = "stagewright resume x --set limits.tokens=800000"
 OPENED = BreakerOpened(scope="run/x/tokens", reason="no_room", spent=390_000, held=4_000, cap=400_000, needed=9_000)
@@ -81,6 +81,14 @@ def test_the_last_evidence_is_quoted_and_cannot_end_its_fence() -> None:
     shown = markdown(archived([*TO_FIRST_ATTEMPT, stopped()]), resume=RESUME)
     assert "* last failure (checks): 1 test is red" in shown
     assert "````\nassert 20 == 10\n```\nE  fence\n````\n" in shown
+
+
+def test_the_output_of_a_test_cannot_steer_the_terminal() -> None:
+    coloured = RED.model_copy(update={"excerpt": "\x1b[31mE  assert\x1b[0m\n\tindented"})
+    shown = markdown(archived([*TO_FIRST_ATTEMPT, stopped(failure=coloured)]), resume=RESUME)
+    assert "\x1b" not in shown
+    assert "E  assert" in shown
+    assert "\n\tindented\n" in shown
 
 
 def test_a_run_under_way_says_so() -> None:
