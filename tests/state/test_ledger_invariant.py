@@ -243,4 +243,5 @@ def test_parallel_processes_on_one_file_never_exceed_a_cap(tmp_path: Path) -> No
     assert share.spent == sum(row.settled or 0 for row in rows if row.stage == "coder") <= share.cap
     assert cost.spent <= cost.cap
     assert cost.spent == sum(micro_usd(Decimal(row.cost or 0)) for row in rows)
-    assert [balance.opened for balance in (tokens, share, cost)] != [None] * 3, "a cap was the limit, not the test"
+    largest = {"tokens": 9_000, "micro_usd": 205_000}
+    assert any(balance.room < largest[balance.unit] for balance in (tokens, share, cost)), "a cap was the limit"
