@@ -84,9 +84,13 @@ class LoopbackServer:
             yield self
         finally:
             self._stop.set()
-            self._http.shutdown()
+            self.close()
             thread.join()
-            self._http.server_close()
+
+    def close(self) -> None:
+        """Listen no more: further connections are refused."""
+        self._http.shutdown()
+        self._http.server_close()
 
     @property
     def models(self) -> list[str]:

@@ -12,6 +12,7 @@ from stages.model import ModelTurn, Request, Tool, Turn, UserTurn
 
 VENDOR = "openai"
 _LONGEST_KEY = 64
+_PLACEHOLDER = "(no text)"  # an empty turn has no items, and two turns of the user's would run into one
 
 
 def response(binding: Binding, request: Request) -> dict[str, Any]:
@@ -70,9 +71,10 @@ def _user(turn: UserTurn) -> list[dict[str, Any]]:
 def _model(binding: Binding, turn: ModelTurn) -> list[dict[str, Any]]:
     """Return the turn's items as received; one that somebody else made is rebuilt without its reasoning."""
     native = unseal(turn, VENDOR, binding.model)
-    if native is not None:
+    if native:
         return list(native)
-    items: list[dict[str, Any]] = [{"role": "assistant", "content": turn.text}] if turn.text else []
+    said = turn.text or ("" if turn.calls else _PLACEHOLDER)
+    items: list[dict[str, Any]] = [{"role": "assistant", "content": said}] if said else []
     items += [
         {
             "type": "function_call",

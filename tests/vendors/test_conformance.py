@@ -1,0 +1,16 @@
+"""Every vendor passes the suite of `conformance.py`; a new one is one more bench and one more class."""
+
+from tests.vendors.bench import BENCHES
+from tests.vendors.conformance import Conformance
+
+
+class TestAnthropic(Conformance):
+    bench = BENCHES[0]
+
+
+class TestOpenAI(Conformance):
+    bench = BENCHES[1]
+
+
+class TestGoogle(Conformance):
+    bench = BENCHES[2]

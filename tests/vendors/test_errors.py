@@ -1,0 +1,189 @@
+"""Every exception class of each SDK and of the HTTP library has a kind; a class nobody thought of fails here."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from pipeline.vendors.anthropic.errors import translate as anthropic_translate
+from pipeline.vendors.google.errors import translate as google_translate
+from pipeline.vendors.google.sdk import errors as google_errors
+from pipeline.vendors.openai.errors import translate as openai_translate
+from stages.model import ModelError
+
+Translate = Callable[[Exception], ModelError]
+KEY = "sk-in-the-request"
+REQUEST = httpx2.Request("POST", "http://127.0.0.1/", headers={"authorization": f"Bearer {KEY}"})
+
+# What stands for an answer that could not be read, hence `protocol`, is written out too: silence is not a mapping.
+HTTP = {
+    "CloseError": "network",
+    "ConnectError": "network",
+    "ConnectTimeout": "network",
+    "CookieConflict": "protocol",
+    "DecodingError": "protocol",
+    "HTTPError": "protocol",
+    "HTTPStatusError": "protocol",
+    "InvalidURL": "bad_request",
+    "LocalProtocolError": "bad_request",
+    "NetworkError": "network",
+    "PoolTimeout": "network",
+    "ProtocolError": "network",
+    "ProxyError": "network",
+    "ReadError": "network",
+    "ReadTimeout": "timeout",
+    "RemoteProtocolError": "network",
+    "RequestError": "protocol",
+    "RequestNotRead": "network",
+    "ResponseNotRead": "network",
+    "StreamClosed": "network",
+    "StreamConsumed": "network",
+    "StreamError": "network",
+    "TimeoutException": "timeout",
+    "TooManyRedirects": "protocol",
+    "TransportError": "network",
+    "UnsupportedProtocol": "bad_request",
+    "WriteError": "network",
+    "WriteTimeout": "timeout",
+}
+ANTHROPIC = {
+    "APIConnectionError": "network",
+    "APIError": "protocol",
+    "APIResponseValidationError": "protocol",
+    "APIStatusError": "protocol",  # its status is the 200 of a broken stream
+    "APITimeoutError": "timeout",
+    "APIWebhookValidationError": "protocol",
+    "AnthropicError": "protocol",
+    "AuthenticationError": "auth",
+    "BadRequestError": "bad_request",
+    "ClientClosedRequestError": "bad_request",
+    "ConflictError": "bad_request",
+    "ContentTooLargeError": "too_large",
+    "CredentialsError": "auth",
+    "GatewayTimeoutError": "server",
+    "HTTPNotImplementedError": "server",
+    "IdentityTokenFileError": "auth",
+    "InternalServerError": "server",
+    "NotFoundError": "bad_request",
+    "OverloadedError": "overloaded",
+    "PaymentRequiredError": "billing",
+    "PermissionDeniedError": "auth",
+    "PreconditionFailedError": "bad_request",
+    "RateLimitError": "rate_limit",
+    "RequestHeaderFieldsTooLargeError": "bad_request",
+    "RequestTimeoutError": "timeout",
+    "RetryableError": "protocol",
+    "ServiceUnavailableError": "overloaded",
+    "UnprocessableEntityError": "bad_request",
+}
+OPENAI = {
+    "APIConnectionError": "network",
+    "APIError": "protocol",
+    "APIResponseValidationError": "protocol",
+    "APIStatusError": "protocol",
+    "APITimeoutError": "timeout",
+    "AuthenticationError": "auth",
+    "BadRequestError": "bad_request",
+    "ConflictError": "bad_request",
+    "ContentFilterFinishReasonError": "protocol",
+    "InternalServerError": "server",
+    "InvalidWebhookSignatureError": "protocol",
+    "LengthFinishReasonError": "protocol",
+    "NotFoundError": "bad_request",
+    "OAuthError": "auth",
+    "OpenAIError": "protocol",
+    "PermissionDeniedError": "auth",
+    "RateLimitError": "rate_limit",
+    "SubjectTokenProviderError": "protocol",
+    "UnprocessableEntityError": "bad_request",
+    "WebSocketConnectionClosedError": "protocol",
+    "WebSocketQueueFullError": "protocol",
+}
+GOOGLE = {
+    "APIError": "protocol",
+    "ClientError": "bad_request",
+    "ContinuationInterruptedError": "protocol",
+    "FunctionInvocationError": "protocol",
+    "ServerError": "server",
+    "UnknownApiResponseError": "protocol",
+    "UnknownFunctionCallArgumentError": "protocol",
+    "UnsupportedFunctionError": "protocol",
+}
+STATUS_OF = {  # of the classes that do not say it themselves
+    "AuthenticationError": 401,
+    "OAuthError": 401,
+    "InternalServerError": 500,
+    "ClientError": 400,
+    "ServerError": 500,
+}
+
+
+def classes(module: ModuleType) -> Iterator[type[Exception]]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if (
+            issubclass(found, Exception)
+            and not issubclass(found, Warning)
+            and found.__module__.startswith(module.__name__)
+        ):
+            yield found
+
+
+def made(kind: type[Exception]) -> Exception:
+    """Return an exception as the SDK would raise it, with the request that holds the key."""
+    if issubclass(kind, google_errors.APIError):
+        status = STATUS_OF.get(kind.__name__, 200)
+        return kind(status, {"error": {"message": "m"}}, httpx2.Response(status, request=REQUEST))
+    if issubclass(kind, anthropic.APIStatusError | openai.APIStatusError):
+        status = STATUS_OF.get(kind.__name__) or getattr(kind, "status_code", 200)
+        error = kind.__new__(kind)
+        base: Any = anthropic.APIStatusError if issubclass(kind, anthropic.APIStatusError) else openai.APIStatusError
+        base.__init__(error, "m", response=httpx2.Response(status, request=REQUEST), body=None)
+        return error
+    error = kind.__new__(kind)
+    Exception.__init__(error, "m")
+    error.__dict__["request"] = REQUEST
+    return error
+
+
+def rows(module: ModuleType, table: dict[str, str], translate: Translate) -> list[Any]:
+    return [pytest.param(kind, table, translate, id=f"{module.__name__}.{kind.__name__}") for kind in classes(module)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "translate"),
+    [
+        *rows(anthropic._exceptions, ANTHROPIC, anthropic_translate),
+        *rows(openai._exceptions, OPENAI, openai_translate),
+        *rows(google_errors, GOOGLE, google_translate),
+        *rows(httpx2._exceptions, HTTP, anthropic_translate),
+        *rows(httpx2._exceptions, HTTP, openai_translate),
+        *rows(httpx2._exceptions, HTTP, google_translate),
+    ],
+)
+def test_every_exception_class_has_a_kind(kind: type[Exception], table: dict[str, str], translate: Translate) -> None:
+    assert kind.__name__ in table, f"{kind.__module__}.{kind.__name__} is new: decide what it means and add it here"
+    error = translate(made(kind))
+    assert error.kind == table[kind.__name__]
+    assert KEY not in repr(vars(error))
+
+
+@pytest.mark.parametrize("translate", [anthropic_translate, openai_translate, google_translate])
+@pytest.mark.parametrize("error", [json.JSONDecodeError("m", "", 0), ValueError("m"), TypeError("m"), KeyError("m")])
+def test_whatever_an_sdk_trips_over_is_an_answer_that_cannot_be_read(translate: Translate, error: Exception) -> None:
+    assert translate(error).kind == "protocol"
+
+
+@pytest.mark.parametrize("module", [anthropic, openai])
+def test_a_connection_error_is_what_caused_it(module: Any) -> None:
+    translate = anthropic_translate if module is anthropic else openai_translate
+    error = module.APIConnectionError(request=REQUEST)
+    error.__cause__ = httpx2.ConnectError("refused")
+    assert (translate(error).kind, translate(error).generated) == ("network", False)
+    error.__cause__ = httpx2.ReadError("reset")
+    assert (translate(error).kind, translate(error).generated) == ("network", True)
