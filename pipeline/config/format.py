@@ -73,10 +73,14 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping with known keys. `refused` are keys with a reason of their own not to be there."""
+    """A mapping with known keys. `refused` are keys with a reason of their own not to be there.
+
+    A record that is used in several places has a `name`, by which the JSON Schema refers to it.
+    """
 
     keys: tuple["Key", ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     def key(self, name: str) -> "Key | None":
         """Return the description of a key."""

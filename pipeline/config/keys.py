@@ -46,7 +46,7 @@ PRICES = Record((
     Key("output", PRICE, "USD per million output tokens", "output: 10", required=True),
     Key("cache_read", PRICE, "USD per million input tokens read from the cache", "cache_read: 0.2"),
     Key("cache_write", PRICE, "USD per million input tokens written to the cache", "cache_write: 2.5"),
-))  # fmt: skip
+), name="prices")  # fmt: skip
 
 LIMITS = Record((
     Key("tokens", TOKENS, "global circuit breaker of one run: input - cache reads + output of every call",
@@ -78,13 +78,13 @@ VENDOR = Record((
     Key("prices", Named(PRICES, "a model id, or * for every model"), "prices by model id",
         'prices: {"*": {input: 0, output: 0}}'),
     Key("replies", Text(), "scripted: the file with the recorded replies", "replies: replies.yaml"),
-))  # fmt: skip
+), name="vendor")  # fmt: skip
 
 FALLBACK = Many(Record((
     Key("vendor", Text(), "the vendor to take instead", "vendor: openai", required=True),
     Key("model", Text(), "its model", "model: gpt-6.1-sol", required=True),
     Key("effort", Choice(EFFORTS), "its effort", "effort: high"),
-)))  # fmt: skip
+), name="fallback"))  # fmt: skip
 
 RUNG = Record((
     Key("vendor", Text(), "another vendor", "vendor: openai"),
@@ -96,7 +96,7 @@ RUNG = Record((
     Key("max_output_tokens", TOKENS, "another output limit per call", "max_output_tokens: 32000"),
     Key("compute", Choice(("increased",)), "one effort step above the rung before", "compute: increased"),
     Key("fallback", FALLBACK, "a vendor to take during an outage", "fallback: []", later=True),
-))  # fmt: skip
+), name="rung")  # fmt: skip
 
 ESCALATION = Many(RUNG, single=True)
 
@@ -167,7 +167,7 @@ CHECK = Record((
     Key("timeout", Duration(), "time limit of the command", "timeout: 10m", required=True),
     Key("report", Choice(("junit",)), "the form of the report the command writes to $REPORT", "report: junit"),
     Key("focus", COMMAND, "the command for some tests only; {tests} is replaced by them", 'focus: "pytest -q {tests}"'),
-))  # fmt: skip
+), name="check")  # fmt: skip
 
 NETWORK = Either(
     Choice(("none", "setup")),

@@ -18,7 +18,7 @@ from pipeline.config.overrides import override
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
 from pipeline.config.report import Report, in_order
-from pipeline.config.rungs import StageDraft, stage_drafts
+from pipeline.config.rungs import StageDraft, default_efforts, stage_drafts
 from pipeline.config.settings import SandboxSettings, Settings, VendorSettings
 from pipeline.config.stage_rules import check_stages
 from pipeline.config.text_file import read_text_file
@@ -34,13 +34,14 @@ class Partial:
     """What the surroundings are asked about even where the configuration has problems.
 
     `users` has, for each vendor that serves a rung, the key path of the first that names it. `checks` is None
-    when the names could not all be read.
+    when the names could not all be read. `efforts` says which stages run at their model's own effort.
     """
 
     image: str | None = None
     checks: tuple[str, ...] | None = None
     vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
+    efforts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def load(
         text=text or "",
         positions=report.positions,
         notes=tuple(report.notes),
-        defaults=defaults_in_force(document, FILE) if isinstance(document, dict) else (),
+        defaults=(*defaults_in_force(document, FILE), *partial.efforts) if isinstance(document, dict) else (),
         partial=partial,
     )
 
@@ -161,4 +162,5 @@ def _partial(
         users.setdefault(rung.values["vendor"], rung.where("vendor"))
     image = document.get("sandbox", {}).get("image", SandboxSettings().image)
     names = tuple(name for name in checks if name is not None)
-    return Partial(image, names if checks and len(names) == len(checks) else None, vendors, users)
+    complete = names if checks and len(names) == len(checks) else None
+    return Partial(image, complete, vendors, users, default_efforts(drafts))

@@ -78,6 +78,19 @@ def stage_drafts(document: Mapping[str, Any], knowledge: Knowledge, report: Repo
     return drafts
 
 
+def default_efforts(drafts: Sequence[StageDraft]) -> tuple[str, ...]:
+    """Say which rungs run at their model's own effort, because nobody set one."""
+    rungs = (rung for stage in drafts for rung in stage.rungs)
+    return tuple(
+        f"{rung.where('effort')} = {rung.row.default_effort}, the own default of {rung.model.id}"
+        for rung in rungs
+        if rung.effort is None
+        and rung.row is not None
+        and rung.row.default_effort is not None
+        and rung.model is not None
+    )
+
+
 def _rungs(entry: Mapping[str, Any], key: str, knowledge: Knowledge, report: Report) -> list[RungDraft]:
     word = "escalation" if "escalation" in entry else "on_retry"
     if "escalation" in entry and "on_retry" in entry:
