@@ -7,14 +7,16 @@ from pathlib import Path
 from pipeline.account import Spending, account, decimal_text
 from pipeline.archive import reading
 from pipeline.config.load import config_hash, load, settings_from_json
+from pipeline.config.settings import Settings
 from pipeline.database import Store
 from pipeline.errors import UsageError
 from pipeline.events import RunResumed, RunStarted
 from pipeline.journal import Journal
-from pipeline.keys import configured_keys
+from pipeline.keys import key_names, vendor_key
 from pipeline.ledger import Ledger
 from pipeline.opening import Resumption
-from pipeline.problem import PreflightError
+from pipeline.problem import PreflightError, Problem, problem
+from stages.artifacts import STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,7 @@ def resumption(store: Store, run_id: str, given: Given, environ: Mapping[str, st
         raise UsageError(f"run {run_id} is solved: its branch is {told.ended.branch}; there is nothing to resume")
     in_force = next(reversed(told.each(RunResumed)), told.started)
     chosen = _chosen(journal, in_force, given, environ)
-    keys, problems = configured_keys(chosen.settings, environ)
-    if problems:
-        raise PreflightError(problems)
-    going_on = replace(chosen, guidance=given.guidance, keys=keys)
+    going_on = replace(chosen, guidance=given.guidance, keys=_keys(chosen.settings, environ))
     return GoingOn(going_on, (_kept(run_id, told.spending, len(told.state.accepted)),))
 
 
@@ -92,3 +91,22 @@ def _require_unchanged(
         raise UsageError(
             f"{path} is not what this run last used; name it with `--config {path}` to go on with it as it is now"
         )
+
+
+def _keys(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the key of every vendor that any rung uses.
+
+    :raises PreflightError: naming each vendor whose key is not set.
+    """
+    stages = filter(None, map(settings.stage, STAGES))
+    vendors = [settings.vendors[name] for name in dict.fromkeys(r.vendor for stage in stages for r in stage.rungs)]
+    keys = {vendor.name: vendor_key(vendor, environ) for vendor in vendors if key_names(vendor)}
+    missing = [vendor for vendor in vendors if keys.get(vendor.name, "") is None]
+    if missing:
+        raise PreflightError([_missing(vendor.name, key_names(vendor)) for vendor in missing])
+    return {name: key for name, key in keys.items() if key is not None}
+
+
+def _missing(vendor: str, names: tuple[str, ...]) -> Problem:
+    message = f"the key of {vendor} is not set: {' or '.join(names)} is empty"
+    return problem("SW406", message, f"type `export {names[0]}=...` and resume again")

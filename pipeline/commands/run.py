@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _refuse(found, as_json=arguments.json)
     for warning in found.warnings:
         sys.stderr.write(f"warning: {warning.line_text()}\n")
-    return execute(_start(found), arguments, Output.of(arguments))
+    return execute(starting_point(found), arguments, Output.of(arguments))
 
 
 def _request(arguments: argparse.Namespace) -> PreflightRequest:
@@ -72,7 +72,8 @@ def _refuse(found: Preflight, *, as_json: bool) -> int:
     return EXIT_CODES["refused"]
 
 
-def _start(found: Preflight) -> Start:
+def starting_point(found: Preflight) -> Start:
+    """Return what a run starts from once preflight found nothing wrong."""
     assert found.settings is not None
     assert found.ticket is not None
     assert found.repository is not None
