@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
+from posixpath import dirname, join, normpath
 
 from pipeline.symbols import declared
 from pipeline.tree_view import TreeView
@@ -36,10 +37,18 @@ def repository_map(view: TreeView, *, budget_characters: int) -> str:
 
 
 def conventions(view: TreeView) -> str:
-    """Return what the repository asks of its contributors: `AGENTS.md`, `CONTRIBUTING.md`, at most 12,000 characters."""
-    found = [(path, view.read(path)) for path in CONVENTIONS if path in view.paths()]
+    """Return what the repository asks of its contributors (`AGENTS.md` and the like), at most 12,000 characters."""
+    paths = view.paths()
+    found = [(path, _followed(path, view, paths)) for path in CONVENTIONS if path in paths]
     sections = [f"# {path}\n\n{content.decode(errors='replace').strip()}" for path, content in found if content]
     return _cut("\n\n".join(sections), _CONVENTIONS_CHARACTERS)
+
+
+def _followed(path: str, view: TreeView, paths: frozenset[str]) -> bytes | None:
+    content = view.read(path)
+    # Of a symlink a tree holds the target's name, and `AGENTS.md` often is one.
+    target = normpath(join(dirname(path), (content or b"").decode(errors="replace")))
+    return view.read(target) if target in paths else content
 
 
 class _Outlines:

@@ -1,6 +1,6 @@
 """Read files of the base commit, many of a kind at once, because starting git is what costs."""
 
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from pipeline.git.command import Git
 from sandbox.base import BaseTree
@@ -27,7 +27,7 @@ class BlobReader:
         if entry is None:
             return None
         identifier = entry[1]
-        suffix = PurePosixPath(path).suffix
+        suffix = splitext(path)[1]
         if identifier not in self._kept and suffix not in self._looked_at:
             self._looked_at.add(suffix)
             self._bring(suffix)
@@ -36,9 +36,9 @@ class BlobReader:
         return self._git.run("cat-file", "blob", identifier)
 
     def _bring(self, suffix: str) -> None:
-        kin = {name for path, (_, name) in self._base.entries.items() if PurePosixPath(path).suffix == suffix}
+        kin = [path for path in sorted(self._base.entries) if splitext(path)[1] == suffix]
         chosen = []
-        for name, size in self._sizes(sorted(kin)[:_KIN_FILES]):
+        for name, size in self._sizes([self._base.entries[path][1] for path in kin[:_KIN_FILES]]):
             if size <= min(_KIN_BYTES, self._room):
                 self._room -= size
                 chosen.append(name)

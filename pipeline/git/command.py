@@ -59,7 +59,7 @@ class Git:
         command = ["/bin/sh", "-c", _LIMITED_GIT, "sh", *settings, *arguments]
         surroundings = {
             **ENVIRONMENT,
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": _absolute(os.environ.get("PATH", os.defpath)),
             # Never look for a repository above the one that was opened.
             "GIT_CEILING_DIRECTORIES": str(self.repository.absolute().parent),
             **environment,
@@ -88,6 +88,11 @@ class Git:
         if process.returncode != 0:
             raise GitError(_explained(self.repository, arguments[0], process.returncode, errors))
         return output
+
+
+def _absolute(path: str) -> str:
+    # A relative entry would find programs in the repository.
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
 
 def _quoted(path: str) -> str:

@@ -118,25 +118,25 @@ def _digest(file: Path) -> str:
 
 def _walk(folder: bytes, skipped: set[bytes]) -> Iterator[tuple[str, tuple[int, int, int]]]:
     waiting = [folder]
+    start = len(folder.rstrip(b"/")) + 1
     while waiting:
-        for entry in _scanned(waiting.pop()):
-            if entry.path in skipped:
+        for path, state in _scanned(waiting.pop()):
+            if path in skipped:
                 continue
-            state = entry.stat(follow_symlinks=False)
-            name = _spelled(os.path.relpath(entry.path, folder))
             if stat.S_ISDIR(state.st_mode):
-                waiting.append(entry.path)
-                yield name, (state.st_mode, 0, 0)
+                waiting.append(path)
+                yield _spelled(path[start:]), (state.st_mode, 0, 0)
             else:
-                yield name, (state.st_mode, state.st_size, state.st_mtime_ns)
+                yield _spelled(path[start:]), (state.st_mode, state.st_size, state.st_mtime_ns)
 
 
-def _scanned(folder: bytes) -> list[os.DirEntry[bytes]]:
+def _scanned(folder: bytes) -> list[tuple[bytes, os.stat_result]]:
+    # A folder that was removed meanwhile or is not ours to read: its own entry is in the receipt already.
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
+            return [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
-        return []  # removed meanwhile, or not ours to read: its own entry is in the receipt already
+        return []
 
 
 def _spelled(path: bytes) -> str:

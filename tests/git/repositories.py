@@ -53,7 +53,7 @@ def fingerprint(folder: Path) -> str:
     for file in sorted(folder.rglob("*")):
         digest.update(f"{file.relative_to(folder)}\0{file.lstat().st_mode}\0".encode(errors="surrogateescape"))
         if file.is_symlink():
-            digest.update(os.fsencode(os.readlink(file)))
+            digest.update(os.fsencode(file.readlink()))
         elif file.is_file():
             digest.update(file.read_bytes())
     return digest.hexdigest()

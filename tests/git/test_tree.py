@@ -188,7 +188,7 @@ NAMES = st.text(
     files=st.dictionaries(NAMES, st.tuples(st.sampled_from(["100644", "100755"]), st.binary(max_size=50)), max_size=4)
 )
 def test_any_names_and_bytes_come_back_out_of_the_tree(tmp_path_factory: pytest.TempPathFactory, files: dict) -> None:  # type: ignore[type-arg] # shape is in @given
-    folder, trees = store(tmp_path_factory.mktemp("any"))
+    _, trees = store(tmp_path_factory.mktemp("any"))
     tree = trees.write(Snapshot({f"new/{name}": FileState(mode, content) for name, (mode, content) in files.items()}))
     runs = trees._git
     for name, (_, content) in files.items():
