@@ -1,15 +1,12 @@
 """Bring a path a model named into its one spelling inside the work tree, or refuse it. Pure."""
 
 import re
-import unicodedata
 
+from sandbox.acceptance import refuse_path
+from sandbox.base import UnacceptableChangeError
 from stages.tool import RefusedError
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
-# What HFS+ drops when it compares names: `.g<U+200C>it` opens `.git` there.
-_HFS_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-# What NTFS drops: trailing dots and spaces, and everything from a colon on (alternate data streams).
-_NTFS_GIT = re.compile(r"^(\.git|git~1)[. ]*(:.*)?$")
 
 
 def normalise(path: str) -> str:
@@ -31,20 +28,29 @@ def normalise_folder(path: str) -> str:
     return "/".join(_parts(path)) or "."
 
 
+def writable(path: str) -> str:
+    """Return the spelling of a path that a change may hold.
+
+    :raises RefusedError: as `normalise`, or the path could never leave the sandbox.
+    """
+    spelled = normalise(path)
+    try:
+        refuse_path(spelled)
+    except UnacceptableChangeError as error:
+        raise RefusedError(error.code, str(error)) from error
+    return spelled
+
+
 def _parts(path: str) -> list[str]:
     if path.startswith("/") or _DRIVE.match(path):
         raise RefusedError("path", f"{path!r} is absolute; paths are relative to the repository's root")
-    if "\\" in path:
-        raise RefusedError("path", f"{path!r} has a backslash; components are separated by /")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
-        raise RefusedError("path", f"{path!r} has control characters")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise RefusedError("path", f"{path!r} climbs with '..'; write the path out from the repository's root")
-    if any(_is_git(part) for part in parts):
-        raise RefusedError("git_folder", f"{path!r} reaches into .git, which is out of bounds")
+    try:
+        refuse_path("/".join(parts) or "root")
+    except UnacceptableChangeError as error:
+        # A path of submodules may be read; only a change of one may not leave.
+        if error.code != "submodule":
+            raise RefusedError(error.code, str(error)) from error
     return parts
-
-
-def _is_git(part: str) -> bool:
-    return _NTFS_GIT.match(_HFS_IGNORED.sub("", part).casefold()) is not None

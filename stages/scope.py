@@ -5,7 +5,7 @@ from posixpath import normpath
 
 from sandbox.base import Sandbox, Snapshot
 from stages.artifacts import WorkItem
-from stages.paths import normalise
+from stages.paths import normalise, writable
 from stages.tool import RefusedError
 
 RESOLVE_SECONDS = 30.0
@@ -43,7 +43,7 @@ async def admit(path: str, item: WorkItem, sandbox: Sandbox, *, deleting: bool) 
     real = await _resolve(named, sandbox, follow=not deleting)
     if real == ".." or real.startswith(("../", "/")):
         raise RefusedError("symlink", f"{named} leads out of the repository through a symlink")
-    real = normalise(real)
+    real = writable(real)
     refusal = scope_refusal(real, item, deleting=deleting)
     if refusal and real != named:
         raise RefusedError(refusal.code, f"{named} is a symlink's way to {real}: {refusal.reason}")

@@ -1,17 +1,11 @@
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.stages.work_tree import WorkTree
-
-FILES = {
-    "src/dates.py": b"def leap(year):\n    return year % 4 == 0\n",
-    "src/crlf.py": b"first = 1\r\nsecond = 2\r\nthird = 3\r\n",
-    "tests/test_dates.py": b"def test_leap():\n    assert True\n",
-    "README.md": b"# Dates\n",
-    ".gitignore": b"*.log\n.cache/\n",
-    "logo.png": b"\x89PNG\0\0binary",
-}
+from sandbox.base import BaseTree
+from tests.fakes.directory_sandbox import DirectorySandbox, directory_sandbox
+from tests.sandbox.trees import make_base
+from tests.stages.setting import FILES
 
 
 @pytest.fixture
@@ -19,10 +13,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseTree:
+    return make_base(tmp_path_factory.mktemp("repository"), FILES)
+
+
 @pytest.fixture
-def tree(tmp_path: Path) -> WorkTree:
-    root = tmp_path / "work"
-    for path, content in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
-    return WorkTree(root)
+async def tree(base: BaseTree) -> AsyncIterator[DirectorySandbox]:
+    async with directory_sandbox(base) as sandbox:
+        yield sandbox

@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from sandbox.base import Sandbox
 from stages.artifacts import FileChange, Manifest, Ticket, WorkItem
 from stages.contract import StageContext
 from tests.fakes.conversation import RecordingObserver, ScriptedModel
 
+FILES = {
+    "src/dates.py": b"def leap(year):\n    return year % 4 == 0\n",
+    "src/crlf.py": b"first = 1\r\nsecond = 2\r\nthird = 3\r\n",
+    "tests/test_dates.py": b"def test_leap():\n    assert True\n",
+    "README.md": b"# Dates\n",
+    ".gitignore": b"*.log\n.cache/\n",
+    "logo.png": b"\x89PNG\0\0binary",
+}
 TICKET = Ticket(id="leap-years", title="Leap years", body="Centuries are no leap years.", acceptance=("1900 is none",))
 ITEM = WorkItem(
     id="fix-leap",
@@ -52,3 +61,13 @@ def context_of(model: ScriptedModel, sandbox: Sandbox, observer: RecordingObserv
         "item": ITEM,
     }
     return StageContext(**(values | changes))
+
+
+class Folder(Protocol):
+    @property
+    def root(self) -> Path: ...
+
+
+def text(tree: Folder, path: str) -> str:
+    """Return a file's text with its line endings as they are."""
+    return (tree.root / path).read_bytes().decode()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.paths import normalise, normalise_folder
+from stages.paths import normalise, normalise_folder, writable
 from stages.tool import RefusedError
 
 
@@ -16,6 +16,7 @@ from stages.tool import RefusedError
         (".github/workflows/ci.yml", ".github/workflows/ci.yml"),
         (".gitignore", ".gitignore"),
         (".gitattributes", ".gitattributes"),
+        (".gitmodules", ".gitmodules"),
         ("git~1x/a", "git~1x/a"),
         ("a..b/...c", "a..b/...c"),
         ("ünï/日本.py", "ünï/日本.py"),
@@ -48,6 +49,8 @@ def test_a_path_has_one_spelling(path: str, spelled: str) -> None:
         "a\x7fb",
         "a\x85b",
         "\ud800",
+        "a\u202eb",
+        "x" * 5000,
     ],
 )
 def test_what_is_no_plain_path_of_the_work_tree_is_refused(path: str) -> None:
@@ -69,6 +72,7 @@ def test_what_is_no_plain_path_of_the_work_tree_is_refused(path: str) -> None:
         ".git . ./x",
         ".git::$INDEX_ALLOCATION/config",
         ".git:stream",
+        "git~2/x",
         "git~1/config",
         "GIT~1",
         "git~1. ",
@@ -81,7 +85,14 @@ def test_what_is_no_plain_path_of_the_work_tree_is_refused(path: str) -> None:
 def test_the_git_folder_is_out_of_bounds_however_it_is_spelled(path: str) -> None:
     with pytest.raises(RefusedError) as refused:
         normalise(path)
-    assert refused.value.code == "git_folder"
+    assert refused.value.code == "git_path"
+
+
+@pytest.mark.parametrize(("path", "code"), [(".gitmodules", "submodule"), ("a/.GIT", "git_path"), ("../a", "path")])
+def test_a_path_that_could_never_leave_the_sandbox_is_not_writable(path: str, code: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        writable(path)
+    assert refused.value.code == code
 
 
 def test_the_root_is_a_folder_but_no_file() -> None:

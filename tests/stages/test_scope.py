@@ -8,8 +8,8 @@ from sandbox.base import FileState, Snapshot
 from stages.artifacts import FileChange, WorkItem
 from stages.scope import admit, out_of_scope, put_back, scope_refusal
 from stages.tool import RefusedError
+from tests.fakes.directory_sandbox import DirectorySandbox
 from tests.stages.setting import ITEM
-from tests.stages.work_tree import WorkTree
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_putting_back_leaves_no_stray_change_and_every_allowed_one(
         ("src/new.py", "../../outside.py", "src/new.py", False, "symlink"),
         ("src/new.py", "..", "src/new.py", False, "path"),
         ("src/new.py", "../..", "src/new.py", False, "symlink"),
-        ("src/new.py", "../.git/config", "src/new.py", False, "git_folder"),
+        ("src/new.py", "../.git/config", "src/new.py", False, "git_path"),
         ("out", "/tmp", "out/new.py", False, "symlink"),
         ("out", "..", "out/new.py", True, "symlink"),
         ("src/link.py", "dates.py", "src/link.py", True, "out_of_scope"),
     ],
 )
 async def test_symlinks_are_resolved_before_the_scope_is_judged(
-    tree: WorkTree,
+    tree: DirectorySandbox,
     link: str,
     target: str,
     path: str,
@@ -132,11 +132,11 @@ async def test_symlinks_are_resolved_before_the_scope_is_judged(
         ("./src//dates.py", "src/dates.py"),
         ("../src/dates.py", "path"),
         ("/work/src/dates.py", "path"),
-        (".GIT/config", "git_folder"),
+        (".GIT/config", "git_path"),
         ("src/other.py", "out_of_scope"),
     ],
 )
-async def test_a_proposals_path_is_normalised_first(tree: WorkTree, path: str, outcome: str) -> None:
+async def test_a_proposals_path_is_normalised_first(tree: DirectorySandbox, path: str, outcome: str) -> None:
     try:
         real = await admit(path, ITEM, tree, deleting=False)
     except RefusedError as refusal:

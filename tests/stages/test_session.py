@@ -1,11 +1,11 @@
 """One attempt's conversation, sentence by sentence."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from sandbox.base import SandboxLostError
+from sandbox.base import Sandbox, SandboxLostError
 from stages.artifacts import Finish, Frozen
 from stages.contract import StageResult
 from stages.model import ModelTurn, ToolCall, UserTurn
@@ -13,9 +13,9 @@ from stages.session import converse
 from stages.tool import RefusedError, StageTool
 from tests.fakes.conversation import RecordingObserver, ScriptedModel, call, contents, reply
 from tests.stages.setting import Clock, context_of
-from tests.stages.work_tree import WorkTree
 
 pytestmark = pytest.mark.anyio
+NOWHERE = cast("Sandbox", None)  # the tools here need none
 DONE = reply(call("finish", summary="done"))
 
 
@@ -28,10 +28,10 @@ class Note(Frozen):
 class Bench:
     """A session with an echo tool, a tool that always refuses, and a terminal one."""
 
-    def __init__(self, sandbox: WorkTree, *replies: Any, **changes: Any) -> None:
+    def __init__(self, *replies: Any, **changes: Any) -> None:
         self.model = ScriptedModel(*replies)
         self.observer = RecordingObserver()
-        self.context = context_of(self.model, sandbox, self.observer, **changes)
+        self.context = context_of(self.model, NOWHERE, self.observer, **changes)
         self.echoed: list[str] = []
         self.count = 0
 
@@ -65,8 +65,8 @@ class Bench:
         ]
 
 
-async def test_the_first_turn_is_the_typed_input_and_the_terminal_tool_ends_with_its_artifact(tree: WorkTree) -> None:
-    bench = Bench(tree, DONE)
+async def test_the_first_turn_is_the_typed_input_and_the_terminal_tool_ends_with_its_artifact() -> None:
+    bench = Bench(DONE)
     assert await bench.run() == StageResult("passed", Finish(summary="done"))
     request = bench.model.requests[0]
     assert request.turns == (UserTurn("Go."),)
@@ -75,24 +75,24 @@ async def test_the_first_turn_is_the_typed_input_and_the_terminal_tool_ends_with
     assert [tool.name for tool in request.tools] == ["echo", "counter", "stubborn", "lost", "finish"]
 
 
-async def test_calls_of_one_reply_are_carried_out_in_their_order_each_with_its_result(tree: WorkTree) -> None:
+async def test_calls_of_one_reply_are_carried_out_in_their_order_each_with_its_result() -> None:
     calls = (ToolCall("1", "echo", {"text": "a"}), ToolCall("2", "echo", {"text": "b"}))
-    bench = Bench(tree, reply(*calls), DONE)
+    bench = Bench(reply(*calls), DONE)
     await bench.run()
     assert bench.echoed == ["a", "b"]
     assert [(result.call_id, result.content) for result in bench.model.last_turn.results] == [("1", "a"), ("2", "b")]
     assert [name for name, _, _ in bench.observer.calls] == ["echo", "echo", "finish"]
 
 
-async def test_no_call_after_a_terminal_one_is_carried_out(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(call("finish", summary="x"), call("echo", text="late")))
+async def test_no_call_after_a_terminal_one_is_carried_out() -> None:
+    bench = Bench(reply(call("finish", summary="x"), call("echo", text="late")))
     assert (await bench.run()).outcome == "passed"
     assert bench.echoed == []
 
 
-async def test_every_call_has_a_result_also_after_a_refused_terminal_one(tree: WorkTree) -> None:
+async def test_every_call_has_a_result_also_after_a_refused_terminal_one() -> None:
     calls = (call("echo", text="early"), call("finish"), call("echo", text="late"), call("echo", text="later"))
-    bench = Bench(tree, reply(*calls), DONE)
+    bench = Bench(reply(*calls), DONE)
     assert (await bench.run()).outcome == "passed"
     assert bench.echoed == ["early"]
     results = bench.model.last_turn.results
@@ -101,8 +101,8 @@ async def test_every_call_has_a_result_also_after_a_refused_terminal_one(tree: W
     assert bench.observer.codes == ["bad_arguments", "after_terminal", "after_terminal"]
 
 
-async def test_plain_text_gets_one_reminder_and_then_the_reply_is_unusable(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(text="I think..."), reply(text="All done!"))
+async def test_plain_text_gets_one_reminder_and_then_the_reply_is_unusable() -> None:
+    bench = Bench(reply(text="I think..."), reply(text="All done!"))
     result = await bench.run()
     assert result.outcome == "unusable"
     assert result.failure is not None
@@ -110,8 +110,8 @@ async def test_plain_text_gets_one_reminder_and_then_the_reply_is_unusable(tree:
     assert "finish" in bench.model.last_turn.text
 
 
-async def test_a_call_after_the_reminder_earns_another_one(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(text="hm"), reply(call("echo", text="a")), reply(text="hm"), DONE)
+async def test_a_call_after_the_reminder_earns_another_one() -> None:
+    bench = Bench(reply(text="hm"), reply(call("echo", text="a")), reply(text="hm"), DONE)
     assert (await bench.run()).outcome == "passed"
 
 
@@ -127,10 +127,8 @@ async def test_a_call_after_the_reminder_earns_another_one(tree: WorkTree) -> No
         (call("stubborn", text="a"), "never", "not today"),
     ],
 )
-async def test_a_refusal_is_an_ordinary_result_that_says_why(
-    tree: WorkTree, bad: ToolCall, code: str, says: str
-) -> None:
-    bench = Bench(tree, reply(bad), DONE)
+async def test_a_refusal_is_an_ordinary_result_that_says_why(bad: ToolCall, code: str, says: str) -> None:
+    bench = Bench(reply(bad), DONE)
     assert (await bench.run()).outcome == "passed"
     (result,) = bench.model.last_turn.results
     assert result.is_error
@@ -139,15 +137,15 @@ async def test_a_refusal_is_an_ordinary_result_that_says_why(
     assert bench.echoed == []
 
 
-async def test_null_leaves_an_optional_argument_out(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(call("echo", text="a", times=None, tags=None)), DONE)
+async def test_null_leaves_an_optional_argument_out() -> None:
+    bench = Bench(reply(call("echo", text="a", times=None, tags=None)), DONE)
     await bench.run()
     assert bench.echoed == ["a"]
 
 
-async def test_bad_arguments_of_a_terminal_tool_are_refused_twice_and_then_unusable(tree: WorkTree) -> None:
+async def test_bad_arguments_of_a_terminal_tool_are_refused_twice_and_then_unusable() -> None:
     bad = [reply(call("finish", sumary=str(number))) for number in range(3)]
-    bench = Bench(tree, *bad)
+    bench = Bench(*bad)
     result = await bench.run()
     assert result.outcome == "unusable"
     assert result.failure is not None
@@ -155,14 +153,14 @@ async def test_bad_arguments_of_a_terminal_tool_are_refused_twice_and_then_unusa
     assert len(bench.model.requests) == 3
 
 
-async def test_two_bad_tries_of_a_terminal_tool_are_forgiven(tree: WorkTree) -> None:
+async def test_two_bad_tries_of_a_terminal_tool_are_forgiven() -> None:
     broken = reply(ToolCall("1", "finish", None, "{"))
-    bench = Bench(tree, broken, reply(call("finish")), DONE)
+    bench = Bench(broken, reply(call("finish")), DONE)
     assert (await bench.run()).outcome == "passed"
 
 
-async def test_the_same_call_with_the_same_result_five_times_running_is_no_progress(tree: WorkTree) -> None:
-    bench = Bench(tree, *[reply(call("echo", text="a"))] * 5)
+async def test_the_same_call_with_the_same_result_five_times_running_is_no_progress() -> None:
+    bench = Bench(*[reply(call("echo", text="a"))] * 5)
     result = await bench.run()
     assert result.outcome == "no_progress"
     assert result.failure is not None
@@ -170,8 +168,8 @@ async def test_the_same_call_with_the_same_result_five_times_running_is_no_progr
     assert len(bench.model.requests) == 5
 
 
-async def test_five_times_counts_within_one_reply_and_for_refusals_too(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(*[call("stubborn", text="a")] * 6))
+async def test_five_times_counts_within_one_reply_and_for_refusals_too() -> None:
+    bench = Bench(reply(*[call("stubborn", text="a")] * 6))
     assert (await bench.run()).outcome == "no_progress"
     assert len(bench.observer.refusals) == 5
 
@@ -184,8 +182,8 @@ async def test_five_times_counts_within_one_reply_and_for_refusals_too(tree: Wor
     ],
     ids=["another call between", "another result each time"],
 )
-async def test_anything_else_is_progress(tree: WorkTree, calls: list[ToolCall]) -> None:
-    bench = Bench(tree, *[reply(one) for one in calls], DONE)
+async def test_anything_else_is_progress(calls: list[ToolCall]) -> None:
+    bench = Bench(*[reply(one) for one in calls], DONE)
     assert (await bench.run()).outcome == "passed"
 
 
@@ -194,11 +192,9 @@ async def test_anything_else_is_progress(tree: WorkTree, calls: list[ToolCall]) 
     [(1000, 8000, [1000, 2000]), (1000, 1500, [1000, 1500])],
     ids=["twice the limit", "at most the model's maximum"],
 )
-async def test_a_cut_reply_is_asked_again_with_twice_the_limit(
-    tree: WorkTree, limit: int, ceiling: int, asked: list[int]
-) -> None:
+async def test_a_cut_reply_is_asked_again_with_twice_the_limit(limit: int, ceiling: int, asked: list[int]) -> None:
     cut = reply(call("echo", text="half"), stop="truncated")
-    bench = Bench(tree, cut, DONE, max_output_tokens=limit, output_tokens_ceiling=ceiling)
+    bench = Bench(cut, DONE, max_output_tokens=limit, output_tokens_ceiling=ceiling)
     assert (await bench.run()).outcome == "passed"
     assert [request.max_output_tokens for request in bench.model.requests] == asked
     assert bench.model.requests[0].turns == bench.model.requests[1].turns
@@ -214,8 +210,8 @@ async def test_a_cut_reply_is_asked_again_with_twice_the_limit(
     ],
     ids=["cut again", "already at the maximum", "cut again later in the attempt"],
 )
-async def test_a_reply_cut_again_is_unusable(tree: WorkTree, replies: list[Any], ceiling: int) -> None:
-    bench = Bench(tree, *replies, output_tokens_ceiling=ceiling)
+async def test_a_reply_cut_again_is_unusable(replies: list[Any], ceiling: int) -> None:
+    bench = Bench(*replies, output_tokens_ceiling=ceiling)
     result = await bench.run()
     assert result.outcome == "unusable"
     assert result.failure is not None
@@ -223,8 +219,8 @@ async def test_a_reply_cut_again_is_unusable(tree: WorkTree, replies: list[Any],
     assert not bench.model.replies
 
 
-async def test_a_model_that_refuses_is_unusable(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(text="I cannot help.", stop="refused"))
+async def test_a_model_that_refuses_is_unusable() -> None:
+    bench = Bench(reply(text="I cannot help.", stop="refused"))
     result = await bench.run()
     assert result.outcome == "unusable"
     assert result.failure is not None
@@ -236,21 +232,21 @@ class BreakerError(Exception):
 
 
 @pytest.mark.parametrize("error", [BreakerError("open"), TimeoutError()])
-async def test_what_the_model_raises_passes_through(tree: WorkTree, error: Exception) -> None:
+async def test_what_the_model_raises_passes_through(error: Exception) -> None:
     with pytest.raises(type(error)):
-        await Bench(tree, error).run()
+        await Bench(error).run()
 
 
-async def test_a_lost_sandbox_passes_through(tree: WorkTree) -> None:
+async def test_a_lost_sandbox_passes_through() -> None:
     with pytest.raises(SandboxLostError):
-        await Bench(tree, reply(call("lost", text="a"))).run()
+        await Bench(reply(call("lost", text="a"))).run()
 
 
-async def test_at_two_thirds_of_the_time_the_model_is_told_once_what_is_left(tree: WorkTree) -> None:
+async def test_at_two_thirds_of_the_time_the_model_is_told_once_what_is_left() -> None:
     notes = [reply(call("echo", text=str(number))) for number in range(4)]
     # One look at the start, then three a reply: before the call, after it, and for the note.
     clock = Clock([300, 290, 280, 270, 260, 250, 101, 100, 99, 98, 90, 80, 70])
-    bench = Bench(tree, *notes, DONE, remaining=clock)
+    bench = Bench(*notes, DONE, remaining=clock)
     await bench.run()
     turns = bench.model.requests[-1].turns
     texts = [turn.text for turn in turns if isinstance(turn, UserTurn) and turn.results]
@@ -258,16 +254,15 @@ async def test_at_two_thirds_of_the_time_the_model_is_told_once_what_is_left(tre
     assert "98 seconds" in texts[2]
 
 
-async def test_a_calls_seconds_are_those_the_attempt_lost_meanwhile(tree: WorkTree) -> None:
-    bench = Bench(tree, reply(call("echo", text="a")), DONE, remaining=Clock([300, 290, 283.5, 280]))
+async def test_a_calls_seconds_are_those_the_attempt_lost_meanwhile() -> None:
+    bench = Bench(reply(call("echo", text="a")), DONE, remaining=Clock([300, 290, 283.5, 280]))
     await bench.run()
     assert bench.observer.seconds[0] == 6.5
 
 
-async def test_each_request_extends_the_one_before_it(tree: WorkTree) -> None:
+async def test_each_request_extends_the_one_before_it() -> None:
     native = {"reasoning": "kept as the vendor sent it"}
     bench = Bench(
-        tree,
         reply(call("echo", text="a"), text="first", native=native),
         reply(text="chat"),
         reply(stop="truncated"),
