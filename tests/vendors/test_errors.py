@@ -140,11 +140,11 @@ def made(kind: type[Exception]) -> Exception:
         status = STATUS_OF.get(kind.__name__, 200)
         return kind(status, {"error": {"message": "m"}}, httpx2.Response(status, request=REQUEST))
     if issubclass(kind, anthropic.APIStatusError | openai.APIStatusError):
-        status = STATUS_OF.get(kind.__name__) or getattr(kind, "status_code", 200)
-        error = kind.__new__(kind)
+        status = STATUS_OF.get(kind.__name__, getattr(kind, "status_code", 200))
+        answered = kind.__new__(kind)
         base: Any = anthropic.APIStatusError if issubclass(kind, anthropic.APIStatusError) else openai.APIStatusError
-        base.__init__(error, "m", response=httpx2.Response(status, request=REQUEST), body=None)
-        return error
+        base.__init__(answered, "m", response=httpx2.Response(status, request=REQUEST), body=None)
+        return answered
     error = kind.__new__(kind)
     Exception.__init__(error, "m")
     error.__dict__["request"] = REQUEST

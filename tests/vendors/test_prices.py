@@ -7,6 +7,7 @@ import pytest
 from genai_prices import Usage as CatalogueUsage
 from genai_prices import calc_price
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.config.settings import Limits, ModelDeclaration, Price, Rung, Settings, StageSettings, VendorSettings
@@ -55,6 +56,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("vendor", "model"), MODELS)
+@hypothesis_settings(deadline=None)  # the first example loads the catalogue
 @given(usage=usages)
 def test_a_cost_is_what_the_catalogue_itself_works_out(vendor: str, model: str, usage: Usage) -> None:
     if vendor == "google":  # it has no price for writing, and its API reports none
@@ -75,6 +77,7 @@ def test_a_cost_is_what_the_catalogue_itself_works_out(vendor: str, model: str, 
 
 @pytest.mark.parametrize(("vendor", "model"), MODELS)
 @given(usage=usages, more_input=st.integers(0, 300_000), more_output=st.integers(0, 100_000))
+@hypothesis_settings(deadline=None)
 def test_no_call_costs_more_than_the_ceiling_of_what_was_reserved(
     vendor: str, model: str, usage: Usage, more_input: int, more_output: int
 ) -> None:
