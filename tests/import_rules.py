@@ -22,6 +22,7 @@ BEHIND_A_SEAM = {
 # What must not be loaded before a call is due: importing the package on the left may not lead to it.
 WITHOUT_SDK = ("pipeline/vendors/*/__init__.py", "pipeline/loader.py", "pipeline/cli.py", "stages/*.py")
 SDKS = {"anthropic", "openai", "google", "docker"}
+WRAPPED_IMPORTS = "pipeline/vendors/*/sdk.py"
 # The only places that may import by name at run time: the folders that are registries, the terminal table, and
 # preflight, whose look at the file alone must load neither Docker's library nor git's.
 LOADERS = (
@@ -81,12 +82,19 @@ def _of_module(module: Module, found: Mapping[str, Module]) -> Iterator[str]:
 
 def _of_import(module: Module, node: ast.Import | ast.ImportFrom, found: Mapping[str, Module]) -> Iterator[str]:
     place = f"{module.path}:{node.lineno}"
-    if node not in module.tree.body:
+    if node not in _top_level(module):
         yield f"{place}: an import that is not at module level"
     if isinstance(node, ast.ImportFrom) and node.level:
         yield f"{place}: a relative import"
     for name in _imported(node, found):
         yield from _misplaced(module, place, name)
+
+
+def _top_level(module: Module) -> list[ast.stmt]:
+    """Return the statements of a module; a vendor may wrap its SDK's import to silence the warnings it makes."""
+    wrapped = (node for node in module.tree.body if isinstance(node, ast.With))
+    inner = [child for node in wrapped for child in node.body] if fnmatchcase(module.path, WRAPPED_IMPORTS) else []
+    return [*module.tree.body, *inner]
 
 
 def _reached(module: Module, found: Mapping[str, Module]) -> set[str]:
@@ -102,7 +110,7 @@ def _reached(module: Module, found: Mapping[str, Module]) -> set[str]:
 
 
 def _imports(module: Module, found: Mapping[str, Module]) -> list[str]:
-    nodes = (node for node in module.tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    nodes = (node for node in _top_level(module) if isinstance(node, ast.Import | ast.ImportFrom))
     return [name for node in nodes for name in _imported(node, found)]
 
 
