@@ -1,11 +1,9 @@
 """No cap is ever broken and nothing is ever lost, whatever happens in whatever order."""
 
 import multiprocessing
-import random
 import shutil
 import tempfile
 from decimal import Decimal
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -20,6 +18,7 @@ from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.fakes.clock import FakeClock
 from tests.state.seats import COST, COST_SHARE, SHARE, TOKENS, Desk, answered, unanswered
+from tests.state.spender import spend
 
 NAMES = {TOKENS: "tokens", COST: "cost", SHARE: "share", COST_SHARE: "cost_share"}
 STAGES: list[StageName] = ["planner", "coder", "reviewer"]
@@ -187,40 +186,6 @@ Ledgers.TestCase.settings = settings(
     max_examples=12, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestLedgers = Ledgers.TestCase
-
-
-def spend(folder: str, seed: int, start: Barrier) -> None:
-    """Make calls as fast as possible until the breaker opens: one of several processes."""
-    chance = random.Random(seed)
-    desk = Desk(Path(folder))
-    desk.cap(tokens=150_000, cost=2_000_000, share=100_000)
-    first = desk.ledger.reserve(desk.ask(output=2_000, turn=seed * 1_000 + 999, lease=3_600))
-    assert not isinstance(first, Waiting)
-    start.wait(60)
-    desk.ledger.settle(first, answered(500, 500))
-    for turn in range(60):
-        ask = desk.ask(
-            stage=chance.choice(STAGES), output=chance.randint(1_500, 8_000), turn=seed * 1_000 + turn, lease=3_600
-        )
-        try:
-            answer = desk.ledger.reserve(ask)
-        except BudgetOpenError:
-            break
-        if isinstance(answer, Waiting):
-            continue
-        match chance.randrange(4):
-            case 0:
-                desk.ledger.release(answer, ModelError("overloaded", "busy", generated=False))
-            case 1:
-                desk.ledger.settle(answer, unanswered(answer, "timeout"))
-            case 2:
-                pass  # killed: it stays open
-            case _:
-                said = answered(answer.input_bound, chance.randint(1, answer.max_output_tokens))
-                desk.ledger.settle(answer, said)
-        for balance in desk.ledger.balances():
-            assert balance.spent + balance.held <= balance.cap, balance
-    desk.store.close()
 
 
 def test_parallel_processes_on_one_file_never_exceed_a_cap(tmp_path: Path) -> None:
