@@ -1,6 +1,7 @@
 """Bring a path a model named into its one spelling inside the work tree, or refuse it. Pure."""
 
 import re
+import unicodedata
 
 from sandbox.acceptance import refuse_path
 from sandbox.base import UnacceptableChangeError
@@ -44,13 +45,20 @@ def writable(path: str) -> str:
 def _parts(path: str) -> list[str]:
     if path.startswith("/") or _DRIVE.match(path):
         raise RefusedError("path", f"{path!r} is absolute; paths are relative to the repository's root")
+    if "\\" in path or any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        raise RefusedError("path", f"{path!r} has a backslash, a control character or half a surrogate pair")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise RefusedError("path", f"{path!r} climbs with '..'; write the path out from the repository's root")
-    try:
-        refuse_path("/".join(parts) or "root")
-    except UnacceptableChangeError as error:
-        # A path of submodules may be read; only a change of one may not leave.
-        if error.code != "submodule":
-            raise RefusedError(error.code, str(error)) from error
+    if any(_is_git(part) for part in parts):
+        raise RefusedError("git_path", f"{path!r} leads into .git, here or on another system")
     return parts
+
+
+def _is_git(part: str) -> bool:
+    # What else may never leave the sandbox, such as submodules and odd names, may still be read.
+    try:
+        refuse_path(part)
+    except UnacceptableChangeError as error:
+        return error.code == "git_path"
+    return False

@@ -17,6 +17,7 @@ from stages.tool import RefusedError
         (".gitignore", ".gitignore"),
         (".gitattributes", ".gitattributes"),
         (".gitmodules", ".gitmodules"),
+        ("family\u200d.md", "family\u200d.md"),
         ("git~1x/a", "git~1x/a"),
         ("a..b/...c", "a..b/...c"),
         ("ünï/日本.py", "ünï/日本.py"),
@@ -49,8 +50,6 @@ def test_a_path_has_one_spelling(path: str, spelled: str) -> None:
         "a\x7fb",
         "a\x85b",
         "\ud800",
-        "a\u202eb",
-        "x" * 5000,
     ],
 )
 def test_what_is_no_plain_path_of_the_work_tree_is_refused(path: str) -> None:
@@ -80,6 +79,7 @@ def test_what_is_no_plain_path_of_the_work_tree_is_refused(path: str) -> None:
         ".git\ufeff",
         "\u202e.git",
         ".gi\u200dT/x",
+        ".gitmodules/.git/x",
     ],
 )
 def test_the_git_folder_is_out_of_bounds_however_it_is_spelled(path: str) -> None:
@@ -88,7 +88,16 @@ def test_the_git_folder_is_out_of_bounds_however_it_is_spelled(path: str) -> Non
     assert refused.value.code == "git_path"
 
 
-@pytest.mark.parametrize(("path", "code"), [(".gitmodules", "submodule"), ("a/.GIT", "git_path"), ("../a", "path")])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (".gitmodules", "submodule"),
+        ("a/.GIT", "git_path"),
+        ("../a", "path"),
+        ("a\u202eb", "path"),
+        ("x" * 5000, "path"),
+    ],
+)
 def test_a_path_that_could_never_leave_the_sandbox_is_not_writable(path: str, code: str) -> None:
     with pytest.raises(RefusedError) as refused:
         writable(path)
