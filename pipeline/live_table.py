@@ -48,7 +48,10 @@ class Drawing:
 def shown(view: View) -> AbstractContextManager[object]:
     """Return a context in which the table is on the view's stream."""
     console = Console(file=view.stream)
-    return Live(Drawing(view), console=console, refresh_per_second=REFRESH_PER_SECOND, redirect_stdout=False)
+    # Transient: what a command prints at its end says the same and more.
+    return Live(
+        Drawing(view), console=console, refresh_per_second=REFRESH_PER_SECOND, redirect_stdout=False, transient=True
+    )
 
 
 def drawn(progress: Progress, limits: Limits, now: float) -> Group:

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.archive import ArchivedRun
-from pipeline.events import BreakerOpened, BreakerWarned, CheckFinished, GateRefused, GateRejected, RouteChosen
+from pipeline.events import (
+    AnyEvent,
+    BreakerOpened,
+    BreakerWarned,
+    CheckFinished,
+    GateRefused,
+    GateRejected,
+    RouteChosen,
+)
 from pipeline.wording import money, one_line
 from stages.artifacts import STAGES, Finding
 
@@ -21,7 +29,16 @@ def stages(run: ArchivedRun) -> Lines:
         seconds = f"{ended.seconds:.1f}" if ended else "-"
         place = (started.stage, started.item or "-", started.number, started.rung)
         rows.append((*place, model, outcome, seconds, spent.calls, f"{spent.counted:,}", money(spent.cost)))
-    return _section("Stages", _table(columns, rows))
+    return _section("Stages", [*_table(columns, rows), *_failures(run)])
+
+
+def _failures(run: ArchivedRun) -> Lines:
+    """Return why attempts ended without passing."""
+    ended = [entry.ended for entry in run.account.attempts if entry.ended and entry.ended.failure]
+    lines = [
+        f"* {_where(end.stage, end.number, end.item)}: {one_line(end.failure.message)}" for end in ended if end.failure
+    ]
+    return ["", *lines] if lines else []
 
 
 def checks(run: ArchivedRun) -> Lines:
@@ -40,20 +57,21 @@ def checks(run: ArchivedRun) -> Lines:
 
 def gates(run: ArchivedRun) -> Lines:
     """Return what gates refused or rejected."""
-    lines = []
-    for stored in run.account.events:
-        match stored.event:
-            case GateRefused() as gate:
-                lines.append(f"* {_where(gate)}: `{gate.tool}` refused, {gate.code}: {one_line(gate.message)}")
-            case GateRejected() as gate:
-                lines.append(f"* {_where(gate)}: rejected, {gate.code}: {one_line(gate.message)}")
-            case _:  # only gates are listed here
-                pass
-    return _section("Gates", lines)
+    return _section("Gates", [_gate(e) for e in _happened(run) if isinstance(e, GateRefused | GateRejected)])
 
 
-def _where(gate: GateRefused | GateRejected) -> str:
-    return f"{gate.stage} attempt {gate.attempt}" + (f" of {gate.item}" if gate.item else "")
+def _happened(run: ArchivedRun) -> list[AnyEvent]:
+    """Return the run's events in order."""
+    return [stored.event for stored in run.account.events]
+
+
+def _gate(gate: GateRefused | GateRejected) -> str:
+    what = f"`{gate.tool}` refused" if isinstance(gate, GateRefused) else "rejected"
+    return f"* {_where(gate.stage, gate.attempt, gate.item)}: {what}, {gate.code}: {one_line(gate.message)}"
+
+
+def _where(stage: str, attempt: int, item: str | None) -> str:
+    return f"{stage} attempt {attempt}" + (f" of {item}" if item else "")
 
 
 def routes(run: ArchivedRun) -> Lines:

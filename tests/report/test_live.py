@@ -110,7 +110,7 @@ def test_markup_of_a_model_is_shown_as_it_is() -> None:
     assert "[red]x[/red]" in picture(advance(Progress(), begun, 1.0), 2.0)
 
 
-def test_on_a_terminal_the_table_is_drawn_and_left_behind() -> None:
+def test_on_a_terminal_the_table_is_drawn() -> None:
     terminal = Terminal()
     with LiveView(terminal, SETTINGS.limits, Ticks()) as view:
         for event in stored(TO_FIRST_ATTEMPT):

@@ -30,6 +30,8 @@ def test_the_report_of_a_solved_run() -> None:
         | coder | once | 2 | 2 | scripted/strong | passed | 7.5 | 1 | 3,000 | $0.1000 |
         | reviewer | - | 1 | 1 | scripted/reviewer | passed | 7.5 | 1 | 1,000 | $0.0200 |
 
+        * coder attempt 1 of once: 1 test is red
+
         ## Checks
 
         | when | item | check | outcome | passed | failed | verdict | seconds |
