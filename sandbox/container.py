@@ -44,12 +44,8 @@ def memory_files(disk: int) -> dict[str, str]:
 def parameters(environment: Environment, labels: Mapping[str, str], purpose: Purpose = "work") -> dict[str, Any]:
     """Return the arguments of `containers.create`. `detach` must stay out: with it stdin would outlive the runner.
 
-    A container for setup keeps what it writes (it becomes an image) and may use the network; all else is the same.
+    A container for setup keeps what it writes, for it becomes an image; all else is the same.
     """
-    online = environment.network or purpose == "setup"
-    tmpfs = memory_files(environment.disk)
-    if purpose == "setup":
-        del tmpfs[WORKSPACE]
     return {
         "image": environment.image,
         "entrypoint": ["python3"],
@@ -59,7 +55,7 @@ def parameters(environment: Environment, labels: Mapping[str, str], purpose: Pur
         "hostname": "sandbox",
         "environment": {"HOME": HOME, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         "labels": dict(labels),
-        "network_mode": "bridge" if online else "none",
+        "network_mode": "bridge" if environment.network else "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
         "read_only": purpose == "work",
@@ -72,7 +68,7 @@ def parameters(environment: Environment, labels: Mapping[str, str], purpose: Pur
         "nano_cpus": int(environment.cpus * 1e9),
         "pids_limit": environment.pids,
         "ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}],
-        "tmpfs": tmpfs,
+        "tmpfs": memory_files(environment.disk) if purpose == "work" else {},
         "stdin_open": True,
         "tty": False,
         "auto_remove": True,

@@ -12,7 +12,7 @@ from docker import DockerClient
 from sandbox.attach import AttachWire
 from sandbox.base import BaseTree, Environment, SandboxLostError, SandboxUnavailableError
 from sandbox.channel import Channel, open_channel
-from sandbox.container import Purpose, parameters
+from sandbox.container import parameters
 from sandbox.engine import Engine, open_engine
 from sandbox.reaper import owner_labels, remove_container, remove_orphans_with
 from sandbox.resident import ResidentSandbox
@@ -32,9 +32,10 @@ class DockerBackend:
     @asynccontextmanager
     async def open(self, environment: Environment, base: BaseTree) -> AsyncIterator[ResidentSandbox]:
         """Start a container and fill its work tree; see `Backend.open`."""
+        settings = parameters(environment, {**owner_labels(""), **environment.labels})
         async with (
             open_engine(self._client_timeout) as engine,
-            running_container(engine, environment) as (identifier, channel),
+            running_container(engine, settings) as (identifier, channel),
         ):
             if not self._swept:
                 self._swept = True
@@ -57,24 +58,23 @@ def backend(*, client_timeout: float = 60) -> DockerBackend:
 
 @asynccontextmanager
 async def running_container(
-    engine: Engine, environment: Environment, purpose: Purpose = "work"
+    engine: Engine, settings: dict[str, Any], files: bytes | None = None
 ) -> AsyncIterator[tuple[str, Channel]]:
     """Run a container with its agent for the length of the context; yields its id and the channel.
 
+    `settings` are those of sandbox.container; `files`, a tar, is unpacked at the root before the start.
     :raises SandboxUnavailableError: it could not be started, or its image cannot run the agent.
     """
-    labels = {**owner_labels(""), **environment.labels}
-    settings = parameters(environment, labels, purpose)
     created: list[str] = []
     try:
         # Noted inside the worker thread: a cancelled caller never sees the return value.
-        await engine.call(lambda client: created.append(_create(client, settings)))
+        await engine.call(lambda client: created.append(_create(client, settings, files)))
         stream = await _attached(engine, created[0])
         wire = AttachWire(stream)
         try:
-            await engine.call(lambda client: client.api.start(created[0]))
+            await _start(engine, created[0])
             async with open_channel(wire) as channel:
-                await _greet(channel, environment.image)
+                await _greet(channel, settings["image"])
                 yield created[0], channel
         finally:
             await wire.close()
@@ -84,9 +84,19 @@ async def running_container(
                 await remove_container(engine, identifier)
 
 
-def _create(client: DockerClient, settings: dict[str, Any]) -> str:
+def _create(client: DockerClient, settings: dict[str, Any], files: bytes | None) -> str:
     # `containers.create` of the SDK never pulls; `run` would.
-    return str(client.containers.create(**settings).id)
+    container = client.containers.create(**settings)
+    if files is not None:
+        container.put_archive("/", files)
+    return str(container.id)
+
+
+async def _start(engine: Engine, identifier: str) -> None:
+    try:
+        await engine.call(lambda client: client.api.start(identifier))
+    except SandboxUnavailableError as error:
+        raise SandboxUnavailableError(f"{error}. {NEEDS}") from error
 
 
 async def _attached(engine: Engine, identifier: str) -> ByteStream:

@@ -90,6 +90,10 @@ class ResidentSandbox:
         """Fill the work tree with the base commit."""
         await self._tree.populate()
 
+    async def leftovers(self) -> list[str]:
+        """Return what is in the work tree and not of the base, ignored or not; whole folders end with `/`."""
+        return await self._tree.leftovers()
+
     async def facts(self, paths: Sequence[str]) -> list[FileFacts]:
         """Describe each path, following nothing."""
         names = "\0".join(paths).encode("utf-8", "surrogateescape")

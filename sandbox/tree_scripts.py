@@ -57,6 +57,7 @@ printf '\0'
 git ls-files -z --others --exclude-standard
 """
 )
+LEFTOVERS = _FRESH_INDEX + "git ls-files -z --others --directory --no-empty-directory\n"
 CLEAN = _FRESH_INDEX + "git clean -ffdq\n"
 
 

@@ -16,7 +16,7 @@ from sandbox.base import (
     Snapshot,
     UnacceptableChangeError,
 )
-from sandbox.tree_scripts import CLEAN, MANIFEST, POPULATE, exclude_lines, index_entries, split_manifest
+from sandbox.tree_scripts import CLEAN, LEFTOVERS, MANIFEST, POPULATE, exclude_lines, index_entries, split_manifest
 
 GIT_SECONDS = 300.0
 LISTING_BYTES = 16 << 20
@@ -112,6 +112,12 @@ class WorkTree:
                 await self._container.put(path, state)
         result = await self._with_fresh_index(CLEAN, self._entries_with(snapshot))
         _expect_success(result, "untracked files could not be removed")
+
+    async def leftovers(self) -> list[str]:
+        """Return every file or folder that is not of the base, ignored ones too; whole folders end with `/`."""
+        result = await self._with_fresh_index(LEFTOVERS, self._base.entries)
+        _expect_success(result, "what setup left could not be listed")
+        return result.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
     async def _manifest(self, entries: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
         result = await self._with_fresh_index(MANIFEST, entries)
