@@ -5,7 +5,8 @@ to its own root folder, which may lie below the repository's. Other tools name t
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from pipeline.junit import TestCase
 
@@ -21,43 +22,54 @@ def split(selector: str) -> tuple[str, tuple[str, ...]]:
 def matching(selector: str, cases: Iterable[TestCase]) -> tuple[TestCase, ...]:
     """Return the cases a selector means: all of a file or folder, of a class, or of a test with its parameters."""
     path, names = split(selector)
-    found = _below(path, cases)
-    return tuple(case for case, rest in found if _is_named(names, rest, case.name))
+    return tuple(case for case, place in _below(path, cases) if not names or _is_named(names, place, case.name))
 
 
-def _below(path: str, cases: Iterable[TestCase]) -> list[tuple[TestCase, tuple[str, ...]]]:
-    """Return the cases in a file or folder with the classes around them.
+class _Place(NamedTuple):
+    """The classes around a case; not `certain` when they are only what a tool calls a class name."""
+
+    classes: tuple[str, ...]
+    certain: bool = True
+
+
+def _below(path: str, cases: Iterable[TestCase]) -> list[tuple[TestCase, _Place]]:
+    """Return the cases in a file or folder with their places in it.
 
     Leading folders of `path` are dropped until the report knows the first one left: that is where its root is.
     """
     known = list(cases)
-    components = path.strip("/").split("/")
+    components = tuple(path.strip("/").split("/"))
     for start in range(len(components)):
-        if any(_inside(components[start : start + 1], case) is not None for case in known):
-            rests = ((case, _inside(components[start:], case)) for case in known)
-            return [(case, rest) for case, rest in rests if rest is not None]
+        if any(_inside(components[start : start + 1], case) for case in known):
+            places = ((case, _inside(components[start:], case)) for case in known)
+            return [(case, place) for case, place in places if place is not None]
     return []
 
 
-def _inside(components: Sequence[str], case: TestCase) -> tuple[str, ...] | None:
-    """Return the classes around a case when it lies below these path components, else None."""
-    module = tuple(".".join(components).removesuffix(".py").split("."))
+def _inside(components: tuple[str, ...], case: TestCase) -> _Place | None:
+    """Return where a case is when it lies below these path components, else None."""
     dotted = tuple((case.classname or case.name).split("."))
-    if case.file is not None:
-        file = tuple(case.file.removeprefix("./").split("/"))
-        if file[: len(components)] != tuple(components):
-            return None
-        stem = tuple(".".join(file).removesuffix(".py").split("."))
-        return dotted[len(stem) :] if dotted[: len(stem)] == stem else ()
-    if case.classname == "/".join(components):
-        return ()
-    return dotted[len(module) :] if dotted[: len(module)] == module else None
+    file = case.file or (case.classname if "/" in case.classname else None)
+    if file is None:
+        module = _module(components)
+        return _Place(dotted[len(module) :]) if dotted[: len(module)] == module else None
+    folders = tuple(file.removeprefix("./").split("/"))
+    if folders[: len(components)] != components:
+        return None
+    if file == case.classname:
+        return _Place(())
+    module = _module(folders)
+    return _Place(dotted[len(module) :]) if dotted[: len(module)] == module else _Place(dotted, certain=False)
 
 
-def _is_named(names: tuple[str, ...], rest: tuple[str, ...], name: str) -> bool:
-    if not names or rest[: len(names)] == names:
+def _module(components: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(".".join(components).removesuffix(".py").split("."))
+
+
+def _is_named(names: tuple[str, ...], place: _Place, name: str) -> bool:
+    if place.classes[: len(names)] == names:
         return True
     *classes, last = names
-    if rest and rest != tuple(classes):
+    if place.classes != tuple(classes) and (place.certain or classes):
         return False
     return name == last or ("[" not in last and name.partition("[")[0] == last)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.git.command import Git
@@ -130,13 +131,12 @@ def _walk(folder: bytes, skipped: set[bytes]) -> Iterator[tuple[str, tuple[int, 
                 yield _spelled(path[start:]), (state.st_mode, state.st_size, state.st_mtime_ns)
 
 
-def _scanned(folder: bytes) -> list[tuple[bytes, os.stat_result]]:
+def _scanned(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
     # A folder that was removed meanwhile or is not ours to read: its own entry is in the receipt already.
-    try:
-        with os.scandir(folder) as entries:
-            return [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
-    except OSError:
-        return []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def _spelled(path: bytes) -> str:
