@@ -126,7 +126,7 @@ def _stage_lines(stage: StageEnvelope) -> Iterable[str]:
 def _attempts(number: int, last: int, attempts: int) -> str:
     """Say which of a stage's own attempts a rung serves."""
     if number > attempts:
-        return "after routes"
+        return "after a route" if number == last else "never"
     end = max(attempts, number) if number == last else number
     return f"attempt {number}" if end == number else f"attempts {number}-{end}"
 

@@ -88,9 +88,10 @@ class Problem(Frozen):
 
 
 def problem(code: Code, message: str, hint: str = "", *, at: Position | None = None, key: str | None = None) -> Problem:
-    """Make a problem found at a position; one given by `--set` names the option."""
+    """Make a problem found at a position; one given by `--set` names the option, not its value: it may be a key."""
     if at is not None and at.override is not None:
-        message = f"{message} (`--set {at.override}`)"
+        name, separator, _ = at.override.partition("=")
+        message = f"{message} (`--set {name}{separator and '=...'}`)"
     return Problem(
         code=code,
         path=at.path if at else None,

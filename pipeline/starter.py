@@ -132,7 +132,7 @@ _FILE = """\
 # How stagewright works on this repository. `stagewright check` judges this file and says what a run can cost at most.
 # For completion in an editor: `stagewright schema > pipeline.schema.json`, and as first line here
 #   # yaml-language-server: $schema=pipeline.schema.json
-# Keys never stand here. {why}.
+# Keys never stand in this file ({why}).
 limits:
   tokens: 1_500_000 # no call is made that could exceed it
   wall_clock: 2h

@@ -84,7 +84,10 @@ def _instructions(text: str, key: str, folder: Path, report: Report) -> str:
         report.refuse("SW212", key, f"`{text}` leads out of the config's folder", "copy the file into it")
     elif not path.is_file():
         report.refuse(
-            "SW212", key, f"there is no file `{text}` in {folder}", "name a file of this folder, or write a sentence"
+            "SW212",
+            key,
+            f"there is no file `{text}` beside the config",
+            "name a file of this folder, or write a sentence",
         )
     elif path.stat().st_size > LARGEST_INSTRUCTIONS:
         report.refuse("SW212", key, f"`{text}` is larger than {LARGEST_INSTRUCTIONS >> 10} KiB", "shorten it")

@@ -77,7 +77,7 @@ class FormatReader:
             self.report.positions[here] = entry.at
             described = record.key(name)
             if described is None:
-                guessed.add(self._unknown(name, record, here))
+                guessed.add(self._unknown(name, record, here, table))
             elif described.later:
                 self._later(here, name)
             else:
@@ -132,16 +132,14 @@ class FormatReader:
         self.report.refuse(code, key, message, hint)
         return MISSING
 
-    def _unknown(self, name: str, record: Record, here: str) -> str:
+    def _unknown(self, name: str, record: Record, here: str, table: Table) -> str:
         """Refuse an unknown key; return the key it probably means."""
         if name in record.refused:
             self.report.refuse("SW104", here, record.refused[name], "remove it")
             return ""
         guess = meant(name, record)
         other = None if guess else elsewhere(name, record, self.file)
-        known = ", ".join(key.name for key in record.keys)
-        hint = f"did you mean `{guess}`?" if guess else f"it belongs at `{other}`" if other else f"known here: {known}"
-        self.report.refuse("SW104", here, "unknown key", hint)
+        self.report.refuse("SW104", here, "unknown key", _advice(guess, other, record, table))
         return guess or ""
 
     def _later(self, here: str, name: str) -> None:
@@ -157,6 +155,16 @@ class FormatReader:
 
     def _required(self, described: Key, here: str) -> None:
         self.report.refuse("SW105", here, "the required key is missing", f"add `{described.example}`: {described.help}")
+
+
+def _advice(guess: str | None, other: str | None, record: Record, table: Table) -> str:
+    if guess:
+        return f"did you mean `{guess}`?"
+    if other:
+        above = other.split(".")[0]
+        missing = record.key(above) is not None and above not in table.entries
+        return f"it belongs at `{other}`" + (f": `{above}:` is missing above it" if missing else "")
+    return f"known here: {', '.join(key.name for key in record.keys)}"
 
 
 def _shape(node: Node) -> str:

@@ -99,9 +99,7 @@ def _escalation(stage: StageDraft, report: Report) -> None:
     entries, retries = len(stage.rungs) - 1, stage.entry.get("retry_budget")
     if retries is not None and entries > retries:
         key = stage.rungs[1].key.rsplit(".", 1)[0]
-        message = (
-            f"{entries} entries for {retries} retries: the last {entries - retries} can be reached by a route only"
-        )
+        message = f"{entries} entries for a retry_budget of {retries}: no retry reaches the last {entries - retries}"
         report.warn("SW207", key, message, f"raise {stage.key}.retry_budget, or remove entries")
 
 
@@ -111,10 +109,10 @@ def _routes(document: Mapping[str, Any], drafts: Sequence[StageDraft], report: R
         return
     off = [name for name in STAGES if document.get("stages", {}).get(name) == "none"]
     for key in ("attaches_to", "can_route_to"):
-        named = debugger.entry.get(key, ())
-        for name in [named] if isinstance(named, str) else named:
-            here = child(debugger.key, key)
+        named, here = debugger.entry.get(key, ()), child(debugger.key, key)
+        places = [(named, here)] if isinstance(named, str) else [(name, child(here, i)) for i, name in enumerate(named)]
+        for name, place in places:
             if name in off:
-                report.refuse("SW210", here, f"`{name}` is not configured: it is `none`", "remove it, or configure it")
+                report.refuse("SW210", place, f"`{name}` is not configured: it is `none`", "remove it, or configure it")
             elif name == "debugger":
-                report.refuse("SW210", here, "the Debugger never attaches or routes to itself", "remove `debugger`")
+                report.refuse("SW210", place, "the Debugger never attaches or routes to itself", "remove `debugger`")

@@ -80,5 +80,5 @@ def _replies(text: str, key: str, folder: Path, report: Report, *, trusted: bool
         _distrust(key, "a file outside the folder of a config that was found, not named", report, trusted=trusted)
     elif not path.is_file():
         report.refuse(
-            "SW212", key, f"there is no file `{text}` in {folder}", "name a file relative to the config's folder"
+            "SW212", key, f"there is no file `{text}` beside the config", "name a file relative to the config's folder"
         )

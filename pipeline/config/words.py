@@ -76,15 +76,17 @@ def meant(unknown: str, record: Record) -> str | None:
     return translated or nearest(word, names)
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word that differs least, when one is close."""
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.7)), None)
+def nearest(word: str, known: Sequence[str], likeness: float = 0.7) -> str | None:
+    """Return the known word that differs least, when one is close; `likeness` 1 takes only equal words."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=likeness)), None)
 
 
 def elsewhere(unknown: str, record: Record, file: Record) -> str | None:
     """Return the path at which a key with this name does exist."""
-    found = [path for path, key, owner in _everywhere(file, "") if key.name == _snake(unknown) and owner is not record]
-    return min(found, key=lambda path: path.count("."), default=None)
+    word = _snake(unknown)
+    others = [(path, key.name) for path, key, owner in _everywhere(file, "") if owner is not record]
+    name = word if any(word == other for _, other in others) else nearest(word, [other for _, other in others], 0.85)
+    return min((path for path, other in others if other == name), key=lambda path: path.count("."), default=None)
 
 
 def _snake(word: str) -> str:
