@@ -100,4 +100,6 @@ def tell(store: Store, run_id: str, output: Output, folder: Path, words: Sequenc
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     elif not output.as_events:
         sys.stdout.write(summary(read_run(store, run_id), document))
+    if document["resume"] and (output.as_json or output.as_events):
+        _say(f"go on: {document['resume']}")
     return EXIT_CODES[document["status"]]

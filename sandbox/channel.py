@@ -1,8 +1,9 @@
 """Calls to the agent of a running sandbox: many at once, each with an id, none that can hang."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -177,13 +178,23 @@ async def open_channel(
     channel = Channel(wire, silence=silence)
     failure: Exception | None = None
     async with create_task_group() as tasks:
-        tasks.start_soon(channel.pump)
-        tasks.start_soon(channel.keep_awake, ping_every)
+        # A cancelled caller still has commands to kill, so what carries its frames is not cancelled with it.
+        background = CancelScope(), CancelScope()
+        for scope, work in zip(background, (channel.pump, partial(channel.keep_awake, ping_every)), strict=True):
+            tasks.start_soon(_shielded, scope, work)
         try:
             yield channel
         except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
             failure = error
-        channel.lose("it was closed")
-        tasks.cancel_scope.cancel()
+        finally:
+            channel.lose("it was closed")
+            for scope in background:
+                scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _shielded(scope: CancelScope, work: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        scope.shield = True
+        await work()

@@ -6,10 +6,12 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stages.model import Usage
 from tests.e2e import project
 from tests.e2e.test_whole_run import TEAM
 from tests.e2e.vendors import CODER, KEYS, cast
@@ -37,14 +39,22 @@ def containers(run_id: str | None = None) -> list[str]:
     return done.stdout.split()
 
 
+def _dear(brain: Brain) -> Brain:
+    """The same words, at 12,000 tokens a call."""
+    return lambda conversation: replace(brain(conversation), usage=Usage(input=10_000, output=2_000))
+
+
+DEAR_TEAM = TEAM | {CODER: _dear(project.coder())}
+
+
 def test_a_cap_too_small_stops_the_run_keeps_the_patch_and_resume_finishes(world: World) -> None:
-    with cast(TEAM) as servers:
+    with cast(DEAR_TEAM) as servers:
         world.config.write_text(servers.config())
-        document = world.document("run", world.ticket(), "--config", str(world.config), "--set", "limits.tokens=22000")
+        document = world.document("run", world.ticket(), "--config", str(world.config), "--set", "limits.tokens=40000")
         assert (document["status"], document["exit_code"]) == ("budget_stop", 5), document
-        assert document["usage"]["counted"] <= 22_000
+        assert document["usage"]["counted"] <= 40_000
         assert all(held + spent <= cap for _, cap, held, spent in balances(world))
-        _never_above_the_cap(world, document["run_id"], 22_000)
+        _never_above_the_cap(world, document["run_id"], 40_000)
         assert "limits.tokens=" in document["resume"]
         again = world.document("resume", document["run_id"], "--set", "limits.tokens=600000")
     assert again["status"] == "solved", again
@@ -65,10 +75,10 @@ def _never_above_the_cap(world: World, run_id: str, cap: int) -> None:
 
 
 def test_the_partial_patch_of_a_budget_stop_is_kept_and_printed(world: World) -> None:
-    with cast(TEAM) as servers:
+    with cast(DEAR_TEAM) as servers:
         world.config.write_text(servers.config())
         document = world.document(
-            "run", world.ticket(), "--config", str(world.config), "--set", "stages.coder.tokens=16500"
+            "run", world.ticket(), "--config", str(world.config), "--set", "stages.coder.tokens=30000"
         )
     assert document["status"] == "budget_stop"
     patch = world.run("patch", document["run_id"]).stdout
