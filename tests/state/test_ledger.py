@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import scopes
 from pipeline.budget import Balance
 from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import BreakerOpened, BreakerWarned, CallRefused, CallReserved, CallSettled
@@ -257,6 +258,13 @@ def test_a_release_after_the_lease_changes_nothing(books: Desk) -> None:
     books.reserve()
     books.ledger.release(lost, ModelError("overloaded", "busy", generated=False))
     assert books.balance().spent == 5_000
+
+
+def test_the_database_itself_refuses_to_hold_more_than_fits(books: Desk) -> None:
+    books.cap(tokens=9_000, share=4_999)
+    with pytest.raises(AssertionError, match="in all its scopes"), books.store.begin() as connection:
+        scopes.hold(connection, [TOKENS, SHARE], {"tokens": 5_000})
+    assert [balance.held for balance in books.ledger.balances()] == [0, 0]
 
 
 def test_without_a_cap_no_call_is_allowed(books: Desk) -> None:
