@@ -29,6 +29,7 @@ MAX_JOBS = 64
 CHUNK = 1 << 16
 DRAIN_SECONDS = 0.25
 SWEEP_SECONDS = 10.0
+LOOK_SECONDS = 2.0
 PR_SET_DUMPABLE = 4
 JOB_VARIABLE = "STAGEWRIGHT_JOB"
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -165,8 +166,9 @@ def exec_child(job: Job, folder: str, protocol: tuple[int, ...], ends: tuple[int
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
         os.nice(5)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD):
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.chdir(folder)
         os.execvpe(job.argv[0], job.argv, job.environment)  # noqa: S606 - running commands is what it is for
     except FileNotFoundError:
@@ -322,13 +324,20 @@ class Agent:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        # Blocked, SIGTERM waits until it is asked who sent it; without handlers the kernel drops the rest for PID 1.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.selector.register(wakes, selectors.EVENT_READ, self.woken)
         self.protocol = (self.source, self.sink, wakes, wake)
         return wakes
 
     def stop(self) -> None:
         self.running = False
+
+    def told_to_end(self) -> bool:
+        """Say whether the engine asked for the end; a command that signals PID 1 (`pkill python`) has no say."""
+        told = signal.sigtimedwait({signal.SIGTERM}, 0)
+        return told is not None and told.si_pid == 0
 
     def woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -606,7 +615,7 @@ class Agent:
     def next_wake(self) -> float:
         jobs = self.jobs.values()
         ends = [job.deadline if job.status is None else min(job.drain_until, job.deadline) for job in jobs]
-        first: float = min(self.heard_at + self.idle, self.dies_at, *ends)
+        first: float = min(self.heard_at + self.idle, self.dies_at, time.monotonic() + LOOK_SECONDS, *ends)
         return max(0.0, first - time.monotonic())
 
     def run(self) -> None:
@@ -618,7 +627,7 @@ class Agent:
             for job in list(self.jobs.values()):
                 self.settle(job)
             now = time.monotonic()
-            if now > self.heard_at + self.idle or now > self.dies_at:
+            if now > self.heard_at + self.idle or now > self.dies_at or self.told_to_end():
                 self.stop()
 
 

@@ -180,8 +180,8 @@ async def open_channel(
     async with create_task_group() as tasks:
         # A cancelled caller still has commands to kill, so what carries its frames is not cancelled with it.
         background = CancelScope(), CancelScope()
-        for scope, work in zip(background, (channel.pump, partial(channel.keep_awake, ping_every)), strict=True):
-            tasks.start_soon(_shielded, scope, work)
+        tasks.start_soon(_shielded, background[0], channel.pump)
+        tasks.start_soon(_shielded, background[1], partial(channel.keep_awake, ping_every))
         try:
             yield channel
         except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it

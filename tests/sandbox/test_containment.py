@@ -1,0 +1,192 @@
+"""What a command in a container cannot do, tried from the inside and read from the outside."""
+
+import json
+
+import pytest
+from anyio import to_thread
+from docker import DockerClient
+
+from sandbox.base import BaseTree, Environment, Sandbox, SandboxLostError
+from sandbox.container import seccomp_profile
+from sandbox.docker import DockerBackend
+from tests.sandbox.trees import MIB, environment
+
+pytestmark = [pytest.mark.docker, pytest.mark.anyio]
+CALLS = """
+import ctypes, os, socket
+library = ctypes.CDLL(None, use_errno=True)
+for name, number in {"io_uring": 425, "ptrace": 101, "bpf": 321, "perf": 298, "keyctl": 250, "userfault": 323,
+                     "unshare": 272, "mount": 165, "setns": 308, "kexec": 246}.items():
+    library.syscall(number, 0, 0, 0, 0, 0)
+    print(name, ctypes.get_errno())
+for name, family, kind in (("vsock", 40, 1), ("alg", 38, 5), ("packet", 17, 3), ("raw", 2, 3)):
+    try:
+        socket.socket(family, kind)
+        print(name, 0)
+    except OSError as error:
+        print(name, error.errno)
+"""
+
+
+async def succeed(sandbox: Sandbox, script: str) -> str:
+    result = await sandbox.exec(["sh", "-c", script], timeout=30)
+    assert result.exit_code == 0, result
+    return result.stdout.decode()
+
+
+async def test_the_engine_was_told_every_limit(
+    docker_backend: DockerBackend, small_base: BaseTree, engine: DockerClient
+) -> None:
+    async with docker_backend.open(environment(cpus=1.5), small_base) as sandbox:
+        facts = engine.api.inspect_container(sandbox.container_id)
+    host, config = facts["HostConfig"], facts["Config"]
+    assert {
+        "network": host["NetworkMode"],
+        "capabilities": host["CapDrop"],
+        "read_only": host["ReadonlyRootfs"],
+        "ipc": host["IpcMode"],
+        "memory": (host["Memory"], host["MemorySwap"]),
+        "cpus": host["NanoCpus"],
+        "pids": host["PidsLimit"],
+        "remove": host["AutoRemove"],
+        "log": host["LogConfig"]["Type"],
+        "privileged": host["Privileged"],
+        "oom_score": host["OomScoreAdj"],
+        "user": config["User"],
+        "stdin_once": config["StdinOnce"],
+        "tty": config["Tty"],
+        "mounts": facts["Mounts"],
+        "binds": host["Binds"],
+    } == {
+        "network": "none",
+        "capabilities": ["ALL"],
+        "read_only": True,
+        "ipc": "private",
+        "memory": (1280 * MIB, 1280 * MIB),
+        "cpus": 1_500_000_000,
+        "pids": 256,
+        "remove": True,
+        "log": "none",
+        "privileged": False,
+        "oom_score": 500,
+        "user": "10001:10001",
+        "stdin_once": True,
+        "tty": False,
+        "mounts": [],
+        "binds": None,
+    }
+    assert set(host["Tmpfs"]) == {"/workspace", "/tmp", "/home/agent"}
+    assert f"size={256 * MIB}," in host["Tmpfs"]["/workspace"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert f"seccomp={seccomp_profile()}" in host["SecurityOpt"]
+
+
+async def test_a_command_has_no_privilege_and_can_get_none(docker_backend: DockerBackend, small_base: BaseTree) -> None:
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        status = dict(
+            line.split(":\t", 1)
+            for line in (await succeed(sandbox, "cat /proc/self/status")).splitlines()
+            if ":\t" in line
+        )
+        suid = await sandbox.exec(["find", "/", "-xdev", "-perm", "/6000", "-type", "f"], timeout=30)
+    assert {name: int(status[name], 16) for name in ("CapEff", "CapBnd", "CapPrm", "CapAmb")} == dict.fromkeys(
+        ("CapEff", "CapBnd", "CapPrm", "CapAmb"), 0
+    )
+    assert (status["NoNewPrivs"], status["Seccomp"], status["Uid"].split()[0]) == ("1", "2", "10001")
+    assert suid.stdout == b""
+
+
+async def test_the_kernel_refuses_what_no_test_suite_needs(docker_backend: DockerBackend, small_base: BaseTree) -> None:
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        result = await sandbox.exec(["python3", "-c", CALLS], timeout=30)
+    errors = {name: int(number) for name, number in (line.split() for line in result.stdout.decode().splitlines())}
+    assert len(errors) == 14
+    assert set(errors.values()) <= {1, 38, 93, 97}, errors
+
+
+async def test_the_root_is_read_only_and_only_memory_can_be_written(
+    docker_backend: DockerBackend, small_base: BaseTree
+) -> None:
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        for path in ("/etc/x", "/usr/bin/x", "/opt/x", "/x", "/var/tmp/x", "/proc/sys/kernel/x", "/sys/fs/cgroup/x"):
+            result = await sandbox.exec(["sh", "-c", f"echo x > {path}"], timeout=30)
+            assert result.exit_code != 0, path
+        assert await succeed(sandbox, "for d in /tmp ~ /workspace; do echo x > $d/x; cat $d/x; done") == "x\nx\nx\n"
+
+
+async def test_there_is_no_network_at_all(docker_backend: DockerBackend, small_base: BaseTree) -> None:
+    probe = """
+import socket
+print([name for _, name in socket.if_nameindex()])
+for address in (("1.1.1.1", 443), ("169.254.169.254", 80), ("172.17.0.1", 2375), ("8.8.8.8", 53)):
+    try:
+        socket.create_connection(address, 2)
+        print("reached", address)
+    except OSError as error:
+        print("refused")
+"""
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        result = await sandbox.exec(["python3", "-c", probe], timeout=30)
+    assert result.stdout.decode().splitlines() == ["['lo']", *["refused"] * 4]
+
+
+async def test_the_agent_cannot_be_impersonated_stopped_or_looked_into(
+    docker_backend: DockerBackend, small_base: BaseTree
+) -> None:
+    script = """
+    for n in 0 1 3 4 5 6 7; do (printf forged > /proc/1/fd/$n) 2>/dev/null && echo "wrote to $n"; done
+    cat /proc/1/mem 2>/dev/null && echo "read memory"
+    cat /proc/1/environ 2>/dev/null && echo "read environ"
+    for n in $(seq 1 64); do kill -$n 1 2>/dev/null; done
+    ls /proc/self/fd | wc -l
+    """
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        for _ in range(2):
+            result = await sandbox.exec(["sh", "-c", script], timeout=30)
+            assert result.stdout.split() == [b"4"]
+
+
+async def test_the_engine_can_tell_the_agent_to_end(
+    docker_backend: DockerBackend, small_base: BaseTree, engine: DockerClient
+) -> None:
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        await to_thread.run_sync(lambda: engine.api.kill(sandbox.container_id, signal="TERM"))
+        with pytest.raises(SandboxLostError):
+            await sandbox.exec(["sleep", "60"], timeout=60)
+
+
+async def test_ordinary_tools_work_inside(docker_backend: DockerBackend, small_base: BaseTree) -> None:
+    script = """
+    python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1]))'
+    git status --short; rg --files; python -m pytest --version; make --version | head -1; pip --version | cut -c1-3
+    """
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        printed = await succeed(sandbox, script)
+    assert [word for word in ("[1]", "a.txt", "pytest 7", "GNU Make", "pip") if word not in printed] == []
+
+
+async def test_nothing_of_the_runner_leaks_into_the_environment(
+    docker_backend: DockerBackend, small_base: BaseTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "do-not-leak")
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        printed = await succeed(sandbox, "env; cat /proc/mounts; cat /proc/self/cmdline")
+    assert "do-not-leak" not in printed
+    assert "PYTHONDONTWRITEBYTECODE=1" in printed
+
+
+async def test_a_network_is_there_only_when_it_was_asked_for(
+    docker_backend: DockerBackend, small_base: BaseTree
+) -> None:
+    online: Environment = environment(network=True)
+    async with docker_backend.open(online, small_base) as sandbox:
+        names = await succeed(sandbox, "python3 -c 'import socket; print(len(socket.if_nameindex()))'")
+    assert int(names) > 1
+
+
+def test_the_profile_is_an_allow_list_without_the_dangerous_calls() -> None:
+    profile = json.loads(seccomp_profile())
+    allowed = {name for rule in profile["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" for name in rule["names"]}
+    assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+    dangerous = {"ptrace", "bpf", "mount", "unshare", "setns", "keyctl", "io_uring_setup", "userfaultfd", "kexec_load"}
+    assert not allowed & (dangerous | {"process_vm_readv", "process_vm_writev", "perf_event_open", "init_module"})
