@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pipeline.ground import Ground
-from pipeline.item_rules import file_rejections, path_rejections, test_rejections
+from pipeline.item_rules import file_rejections, test_rejections
 from pipeline.items import settled
+from pipeline.path_rules import path_rejections
 from pipeline.rejection import Rejection, as_failure
 from pipeline.symbols import enclosing, lost_symbols
 from pipeline.tree_view import ChangeView, TreeView
@@ -104,6 +105,9 @@ def _tree_rejections(manifest: Manifest, view: TreeView, accepted: Sequence[str]
     """Judge each open item on base, accepted items, and what the items before it declare."""
     items = {item.id: item for item in manifest.work_items}
     ground = Ground(view)
+    for item in manifest.work_items:
+        if item.id in accepted:
+            ground.count_on(item)
     order = settled({item.id: set(item.depends_on) for item in manifest.work_items})
     for item in (items[name] for name in order if name not in accepted):
         yield from file_rejections(item, ground)

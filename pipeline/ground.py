@@ -4,6 +4,7 @@ import difflib
 import unicodedata
 from posixpath import basename, dirname
 
+from pipeline.selectors import split
 from pipeline.symbols import enclosing, is_readable, symbols
 from pipeline.tree_view import TreeView
 from stages.artifacts import FileChange, WorkItem
@@ -18,8 +19,9 @@ class Ground:
         self._view = view
         self._files = set(view.paths())
         self._folders = {folder for path in self._files for folder in _folders(path)}
-        self._folded = {_fold(name): name for name in self._folders | self._files}
+        self._folded = {fold(name): name for name in self._folders | self._files}
         self._symbols: dict[str, set[str] | None] = {}
+        self._named: dict[str, str] = {}
 
     def has_file(self, path: str) -> bool:
         """Tell whether the file is there by now."""
@@ -36,13 +38,16 @@ class Ground:
     def twin(self, path: str) -> str | None:
         """Return what exists under a spelling that only case or accents' encoding tells apart."""
         for name in (*_folders(path), path):
-            other = self._folded.get(_fold(name))
+            other = self._folded.get(fold(name))
             if other is not None and other != name and name not in self._files | self._folders:
                 return other
         return None
 
     def namesakes(self, path: str) -> list[str]:
-        """Return a few files of the same name elsewhere."""
+        """Return a few files that may have been meant: of the same spelling but for case, or of the same name."""
+        same = self._folded.get(fold(path))
+        if same in self._files:
+            return [same]
         return sorted(file for file in self._files if basename(file) == basename(path))[:_SUGGESTIONS]
 
     def symbols_of(self, path: str) -> set[str] | None:
@@ -60,8 +65,17 @@ class Ground:
         same = [name for name in known if name.rpartition(".")[2] == last]
         return (same or difflib.get_close_matches(symbol, known))[:_SUGGESTIONS]
 
+    def names_test_in(self, path: str) -> str | None:
+        """Return the item, if any, that counts on a test in this file."""
+        return self._named.get(path)
+
+    def count_on(self, item: WorkItem) -> None:
+        """Remember which files hold the tests an item names: they have to pass to the end."""
+        self._named |= {path: item.id for path, names in map(split, item.tests) if names}
+
     def declare(self, item: WorkItem) -> None:
         """Move on: from here on this item's files and symbols are as it says."""
+        self.count_on(item)
         for file in item.files:
             if file.operation == "create":
                 self._create(file)
@@ -75,7 +89,7 @@ class Ground:
     def _create(self, file: FileChange) -> None:
         self._files.add(file.path)
         for name in (*_folders(file.path), file.path):
-            self._folded.setdefault(_fold(name), name)
+            self._folded.setdefault(fold(name), name)
         named = {name for symbol in file.symbols for name in enclosing(symbol.name)}
         # An item that names no symbol of its new file may put any there.
         self._symbols[file.path] = named if named and is_readable(file.path) else None
@@ -98,5 +112,6 @@ def _folders(path: str) -> list[str]:
     return folders[::-1]
 
 
-def _fold(path: str) -> str:
+def fold(path: str) -> str:
+    """Return what paths have in common that some file systems take for the same."""
     return unicodedata.normalize("NFC", path).casefold()

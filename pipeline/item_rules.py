@@ -2,50 +2,22 @@
 
 from collections.abc import Iterator
 
-from pipeline.globs import matches
 from pipeline.ground import Ground
+from pipeline.path_rules import malformed
 from pipeline.rejection import Rejection
 from pipeline.selectors import split
 from pipeline.symbols import is_readable
-from stages.artifacts import FileChange, SymbolChange, TicketScope, WorkItem
-from stages.paths import normalise
-from stages.tool import RefusedError
-
-_PATH_BYTES = 1_000
-_NAME_BYTES = 255
-
-
-def path_rejections(item: WorkItem, scope: TicketScope) -> Iterator[Rejection]:
-    """Yield what is wrong with the item's paths whatever the tree holds."""
-    if not item.files:
-        yield Rejection("no_files", item.id, "the item lists no file, so nothing could be changed for it")
-    seen: set[str] = set()
-    for file in item.files:
-        place = f"{item.id}: {file.path}"
-        if problem := _malformed(file.path, place):
-            yield problem
-            continue
-        if file.path in seen:
-            yield Rejection("duplicate_path", place, "the file is listed twice in one item; merge the two entries")
-        seen.add(file.path)
-        yield from _beyond_ticket(file.path, place, scope)
-    for test in item.tests:
-        path, names = split(test)
-        if problem := _malformed(path.removesuffix("/"), f"{item.id}: test {test}"):
-            yield problem
-        elif test.startswith("-") or not all(names):
-            yield Rejection(
-                "test_selector", f"{item.id}: test {test}", "a test is `path` or `path::name`", expected="path::name"
-            )
+from stages.artifacts import FileChange, SymbolChange, WorkItem
 
 
 def file_rejections(item: WorkItem, ground: Ground) -> Iterator[Rejection]:
     """Yield the files and symbols that exist, or do not, against what their operation says."""
     for file in item.files:
         place = f"{item.id}: {file.path}"
-        if _malformed(file.path, place):
+        if malformed(file.path, place):
             continue  # said already
         problem = _not_creatable(file, place, ground) if file.operation == "create" else _absent(file, place, ground)
+        problem = problem or _counted_on(file, place, ground)
         if problem:
             yield problem
         else:
@@ -72,36 +44,6 @@ def test_rejections(item: WorkItem, ground: Ground) -> Iterator[Rejection]:
 test_rejections.__test__ = False  # type: ignore[attr-defined] # its name is not a test's
 
 
-def _malformed(path: str, place: str) -> Rejection | None:
-    try:
-        normal = normalise(path)
-    except RefusedError as refusal:
-        return Rejection(refusal.code, place, refusal.reason, expected="a path relative to the root", actual=path)
-    if normal != path or path.startswith("-"):
-        return Rejection("path", place, f"{path!r} is not the plain spelling of a path", expected=normal, actual=path)
-    if len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in path.split("/")):
-        return Rejection("path", place, f"the path or one of its components is longer than {_NAME_BYTES} bytes")
-    if path == ".gitmodules":
-        return Rejection("submodule", place, "submodules may not be added or changed")
-    return None
-
-
-def _beyond_ticket(path: str, place: str, scope: TicketScope) -> Iterator[Rejection]:
-    if scope.allow and not any(matches(glob, path) for glob in scope.allow):
-        yield Rejection(
-            "ticket_scope", place, "the ticket does not allow this path", expected=", ".join(scope.allow), actual=path
-        )
-    denied = [glob for glob in scope.deny if matches(glob, path)]
-    if denied:
-        yield Rejection(
-            "ticket_scope",
-            place,
-            f"the ticket denies {', '.join(denied)}",
-            expected=f"nothing in {denied[0]}",
-            actual=path,
-        )
-
-
 def _not_creatable(file: FileChange, place: str, ground: Ground) -> Rejection | None:
     if ground.has_file(file.path):
         return Rejection(
@@ -125,8 +67,7 @@ def _not_creatable(file: FileChange, place: str, ground: Ground) -> Rejection | 
 def _absent(file: FileChange, place: str, ground: Ground) -> Rejection | None:
     if ground.has_file(file.path):
         return None
-    twin = ground.twin(file.path)
-    found = [twin] if twin else ground.namesakes(file.path)
+    found = ground.namesakes(file.path)
     kind = "is a folder" if ground.has_folder(file.path) else "does not exist"
     return Rejection(
         "missing_file",
@@ -134,6 +75,15 @@ def _absent(file: FileChange, place: str, ground: Ground) -> Rejection | None:
         f"there is nothing to {file.operation}: the path {kind} when this item's turn comes{_meant(found)}",
         expected="an existing file",
         actual=kind,
+    )
+
+
+def _counted_on(file: FileChange, place: str, ground: Ground) -> Rejection | None:
+    item = ground.names_test_in(file.path)
+    if file.operation != "delete" or item is None:
+        return None
+    return Rejection(
+        "deletes_test", place, f"{item} names a test of this file, which has to pass to the end", expected="no deletion"
     )
 
 
