@@ -96,13 +96,14 @@ class Channel:
         except TimeoutError:
             self.lose(f"the agent said nothing for {self._silence:g} s")
 
-    def lose(self, reason: str) -> None:
-        """Declare the sandbox gone: every call that waits ends, and none starts any more."""
+    def lose(self, reason: str) -> SandboxLostError:
+        """Declare the sandbox gone: every call that waits ends, none starts any more. Returns the error of all."""
         if self._lost is None:
             words = self._wire.last_words()
             self._lost = f"the sandbox is gone: {reason}" + (f" ({words})" if words else "")
         for call in self._calls.values():
             call.answered.set()
+        return SandboxLostError(self._lost)
 
     async def _answer(self, call: _Call, expected: type[Expected]) -> tuple[Expected, bytes]:
         await call.answered.wait()
@@ -112,7 +113,7 @@ class Channel:
         if isinstance(reply, Refusal):
             raise RefusedByAgentError(reply)
         if reply is not None:
-            self.lose(f"a reply of kind {reply.kind} where {expected.__name__.lower()} was due")
+            raise self.lose(f"a reply of kind {reply.kind} where {expected.__name__.lower()} was due")
         raise SandboxLostError(self._lost or "the sandbox is gone")
 
     async def _send(self, header: dict[str, Any], payload: bytes) -> None:
@@ -176,7 +177,7 @@ async def open_channel(
 ) -> AsyncIterator[Channel]:
     """Run a channel over `wire` for the length of the context; times in seconds."""
     channel = Channel(wire, silence=silence)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     async with create_task_group() as tasks:
         # A cancelled caller still has commands to kill, so what carries its frames is not cancelled with it.
         background = CancelScope(), CancelScope()
@@ -184,7 +185,9 @@ async def open_channel(
         tasks.start_soon(_shielded, background[1], partial(channel.keep_awake, ping_every))
         try:
             yield channel
-        except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
             failure = error
         finally:
             channel.lose("it was closed")

@@ -131,7 +131,7 @@ class ResidentSandbox:
         except RefusedByAgentError as error:
             raise SandboxPathError(path, REASONS.get(error.code, str(error))) from error
         if len(payload) > bound:
-            self._channel.lose(f"{len(payload)} bytes came where {bound} were allowed")
+            raise self._channel.lose(f"{len(payload)} bytes came where {bound} were allowed")
         return payload
 
     async def _change(self, path: str, header: dict[str, Any], content: bytes) -> None:
