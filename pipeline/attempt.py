@@ -10,7 +10,7 @@ from pipeline.acceptance import judge_change, judge_manifest
 from pipeline.config.settings import Rung
 from pipeline.context import Tools, item_of, stage_context
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, StageStarted
+from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, HumanAsked, StageStarted
 from pipeline.flow import RunAttempt
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
@@ -21,9 +21,10 @@ from pipeline.prices import pricing
 from pipeline.run import Run
 from pipeline.standing import rung as rung_settings
 from pipeline.surface import Binding
+from pipeline.veil import VeiledModel
 from pipeline.workspace import SandboxLostTwiceError, Workspace, open_workspace
 from sandbox.base import SandboxError, Snapshot, UnacceptableChangeError
-from stages.artifacts import Artifact, Diagnosis, Failure, Manifest, Outcome, Review
+from stages.artifacts import Artifact, Clarification, Diagnosis, Failure, Manifest, Outcome, Review
 from stages.contract import StageResult
 from stages.model import Model
 
@@ -138,6 +139,9 @@ def _record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float
             **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
         )
     )
+    if isinstance(draft.artifact, Clarification):
+        asked = draft.artifact
+        run.journal.append(HumanAsked(stage=step.stage, item=step.item, question=asked.question, options=asked.options))
 
 
 def _artifact_fields(artifact: Artifact | None) -> dict[str, Any]:
@@ -245,7 +249,7 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         replies=vendor.replies if vendor else None,
     )
     return MeteredModel(
-        lambda: run.seams.connect(rung.vendor, binding),
+        lambda: _veiled(run, rung, binding),
         ledger=run.ledger,
         seat=Seat(step.stage, step.item, step.number, rung.vendor, rung.model, _ceiling(rung)),
         pricing=pricing(rung.vendor, rung.model, run.settings),
@@ -253,6 +257,11 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         clock=run.seams.clock,
         sleep=run.seams.sleep,
     )
+
+
+async def _veiled(run: Run, rung: Rung, binding: Binding) -> Model:
+    """Return the vendor's model behind a veil: no key of this run is ever part of what it is sent."""
+    return VeiledModel(await run.seams.connect(rung.vendor, binding), tuple(run.keys.values()))
 
 
 async def _take_tree(run: Run, step: RunAttempt, draft: Draft, place: tuple[Workspace, Snapshot]) -> None:

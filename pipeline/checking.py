@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from pipeline.checks import CheckRun, run_check
 from pipeline.config.settings import CheckSettings
+from pipeline.errors import InfrastructureError
 from pipeline.events import CheckFinished, CheckPhase
 from pipeline.run import Run
 from pipeline.verdict import Verdict, binds, judge
-from pipeline.workspace import open_workspace
+from pipeline.workspace import SandboxLostTwiceError, open_workspace
 from sandbox.base import Snapshot
 
 
@@ -55,8 +56,11 @@ def _named(run: Run, names: Sequence[str]) -> list[CheckSettings]:
 async def _run_clean(
     run: Run, check: CheckSettings, tree: Snapshot, phase: CheckPhase, focus: Sequence[str] | None
 ) -> CheckRun:
-    async with open_workspace(run, f"check {check.name} ({phase})", tree) as sandbox:
-        return await run_check(check, sandbox, tests=focus)
+    try:
+        async with open_workspace(run, f"check {check.name} ({phase})", tree) as sandbox:
+            return await run_check(check, sandbox, tests=focus)
+    except SandboxLostTwiceError as error:
+        raise InfrastructureError(f"check {check.name} lost its sandbox twice: {error}") from error
 
 
 def _record(run: Run, selection: Selection, result: CheckRun, verdict: Verdict, *, binding: bool) -> CheckFinished:

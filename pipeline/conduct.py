@@ -73,7 +73,7 @@ class Output:
 
     def listener(self, view: LiveView) -> Callable[[Stored], None]:
         """Return who is told of each event."""
-        return _print_event if self.as_events else view.on_event
+        return EventPrinter() if self.as_events else view.on_event
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -88,9 +88,21 @@ def live_view(limits: Limits) -> LiveView:
     return LiveView(sys.stderr, limits, time.monotonic)
 
 
-def _print_event(stored: Stored) -> None:
-    sys.stdout.write(json.dumps(stored.fields(), ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+class EventPrinter:
+    """Prints one event a line. A reader that went away ends the printing, never the run."""
+
+    def __init__(self) -> None:
+        self._gone = False
+
+    def __call__(self, stored: Stored) -> None:
+        """Print an event unless nobody reads any more."""
+        if self._gone:
+            return
+        try:
+            sys.stdout.write(json.dumps(stored.fields(), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._gone = True
 
 
 def tell(store: Store, run_id: str, output: Output, folder: Path, words: Sequence[str]) -> int:

@@ -134,7 +134,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
 def _feedback(run: Run, step: RunAttempt) -> Feedback:
     state = run.state
     last = state.last(step.stage, step.item)
-    failure = last.failure if last and last.outcome != "passed" else None
+    failure = _told_failure(step, last)
     if step.stage == "planner" and step.cause == "scope":
         failure = _scope_request(state) or failure
     brief = ""
@@ -149,6 +149,18 @@ def _feedback(run: Run, step: RunAttempt) -> Feedback:
         guidance=state.guidance,
         findings=reviews[-1].findings if step.stage == "reviewer" and reviews else (),
     )
+
+
+def _told_failure(step: RunAttempt, last: AttemptEnded | None) -> Failure | None:
+    if last is None or last.outcome == "passed":
+        return None
+    if last.failure and last.failure.kind == "scope" and step.stage == "coder":
+        if step.cause == "replan":
+            return None
+        return last.failure.model_copy(
+            update={"message": f"your request for more scope was refused: {last.failure.message}"}
+        )
+    return last.failure
 
 
 def _scope_request(state: RunState) -> Failure | None:

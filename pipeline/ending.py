@@ -60,9 +60,14 @@ def _publish(run: Run, tree: Snapshot) -> tuple[str, str]:
     )
 
 
-def _receipt(run: Run, branch: str | None) -> str:
+def _receipt(run: Run, branch: str | None) -> str | None:
+    """Return the blob of the comparison, None when the repository cannot be read any more."""
     started = run.state.started
     assert started is not None
     before = Receipt.model_validate_json(run.journal.get(started.receipt))
-    report = compare(before, take(run.repository), new_branch=branch)
+    try:
+        after = take(run.repository, leave_out=[run.state_dir])
+    except GitError:
+        return None
+    report = compare(before, after, new_branch=branch)
     return run.journal.put(json.dumps(report.model_dump(mode="json"), sort_keys=True).encode())

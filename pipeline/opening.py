@@ -173,6 +173,7 @@ def _run(place: Place, journal: Journal, settings: Settings, keys: Mapping[str, 
         environment=environment(settings.sandbox, journal.run_id),
         seams=seams,
         wall_clock=max(0.0, settings.limits.wall_clock - working_seconds(journal.events())),
+        state_dir=place.state_dir,
         keys=keys,
     )
 

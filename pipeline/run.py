@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.changes import dump, load
 from pipeline.config.settings import Settings
@@ -43,7 +44,10 @@ class Seams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One ticket on its way. `wall_clock` is how many seconds the run has left; `keys` are never stored."""
+    """One ticket on its way.
+
+    `wall_clock` is how many seconds the run has left, `state_dir` where runs are kept; `keys` are never stored.
+    """
 
     run_id: str
     ticket: Ticket
@@ -58,6 +62,7 @@ class Run:
     environment: Environment
     seams: Seams
     wall_clock: float
+    state_dir: Path
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

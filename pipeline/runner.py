@@ -7,15 +7,17 @@ import anyio
 
 from pipeline.acceptance import recheck
 from pipeline.attempt import make_attempt
+from pipeline.budget import config_key
 from pipeline.checking import run_baseline
 from pipeline.ending import finish
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
 from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.parking import MOST_PARKS, parks_in_a_row
 from pipeline.run import Run
 from sandbox.base import SandboxError
 from sandbox.setup import prepared_image
-from stages.artifacts import Clarification, StageName
+from stages.artifacts import StageName
 
 LOCK_FILES = (
     "pyproject.toml",
@@ -40,15 +42,34 @@ async def drive(run: Run) -> RunEnded:
             ending = await _until_the_end(run)
         ending = ending or _cut_short(run, "timed_out", "the run's wall clock is used up", "wall_clock")
     except BudgetOpenError as error:
-        ending = _cut_short(run, "budget_stop", str(error), _budget_key(error.scope))
+        ending = _cut_short(run, "budget_stop", str(error), config_key(error.scope))
     except ParkedError as error:
-        ending, resume_at = _cut_short(run, "parked", str(error), None), error.resume_at
+        ending, resume_at = _parked(run, error)
     except (InfrastructureError, SandboxError) as error:
         ending = _cut_short(run, "infrastructure", str(error), None)
+    except Exception as error:  # a defect of ours: the run ends truthfully before the defect is shown
+        await _shielded_finish(run, _cut_short(run, "infrastructure", f"internal error: {error!r}", None))
+        raise
     except anyio.get_cancelled_exc_class():
         await _shielded_finish(run, _cut_short(run, "cancelled", "interrupted by the user", None))
         raise
+    if ending.status == "needs_human" and ending.stage is not None and not _has_asked(run):
+        run.journal.append(HumanAsked(stage=ending.stage, item=ending.item, question=ending.reason))
     return await _shielded_finish(run, ending, resume_at)
+
+
+def _has_asked(run: Run) -> bool:
+    """Tell whether the stage itself asked, as the Planner does for a clarification."""
+    last = run.state.cursor
+    return isinstance(last, AttemptEnded) and last.failure is not None and last.failure.kind == "clarification"
+
+
+def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
+    """Return the ending of a vendor's named wait: the third without a paid call between is an outage."""
+    if parks_in_a_row(stored.event for stored in run.journal.events()) + 1 >= MOST_PARKS:
+        reason = f"parked {MOST_PARKS} times without a call going through: {error}"
+        return _cut_short(run, "infrastructure", reason, None), None
+    return _cut_short(run, "parked", str(error), None), error.resume_at
 
 
 async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:
@@ -58,17 +79,6 @@ async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = N
         event = await finish(run, ending, resume_at=resume_at)
     assert event is not None
     return event
-
-
-def _budget_key(scope: str) -> str:
-    """Return the config line behind a breaker scope such as `run/<id>/coder/tokens`."""
-    match scope.split("/")[2:]:
-        case [stage, unit]:
-            return f"stages.{stage}.{unit}"
-        case [unit]:
-            return f"limits.{unit}"
-        case _:
-            return "limits.tokens"
 
 
 def _cut_short(run: Run, status: str, reason: str, key: str | None) -> EndRun:
@@ -105,9 +115,10 @@ async def _prepare(run: Run) -> Run:
     sandbox = run.settings.sandbox
     if not sandbox.setup:
         return run
+    setup_environment = replace(run.environment, network=sandbox.network == "setup")
     files = {path: run.tree.read_file(path, run.recall(None)) for path in LOCK_FILES}
     image = await prepared_image(
-        run.environment,
+        setup_environment,
         run.base,
         sandbox.setup,
         sandbox.setup_timeout or run.wall_clock,
@@ -149,8 +160,5 @@ def _tell_consequences(run: Run) -> None:
             run.journal.append(RouteChosen(stage="planner" if item is None else "coder", item=item, owner=owner))
         case AttemptEnded(stage="planner" | "reviewer" as stage, outcome="passed"):
             run.journal.append(StageEnded(stage=stage, outcome="passed"))
-        case AttemptEnded(outcome="stopped", failure=failure) as ended if failure and failure.kind == "clarification":
-            question = Clarification(question=failure.message)
-            run.journal.append(HumanAsked(stage=ended.stage, item=ended.item, question=question.question))
         case _:
             pass
