@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# A property holds or not; how busy the machine is must not decide that.
+settings.register_profile("stagewright", deadline=None, print_blob=True)
+settings.load_profile("stagewright")
 REMOVED_ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_PROXY")
 REMOVED_BEGINNINGS = ("STAGEWRIGHT_", "GIT_", "OTEL_")
 
