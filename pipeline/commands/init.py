@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline.config.load import load
+from pipeline.config.load import load_text
 from pipeline.config.locate import NAME, repository_root
 from pipeline.errors import UsageError
 from pipeline.options import add_repository_options
@@ -27,13 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
     path = Path.cwd() / arguments.config.expanduser() if arguments.config else folder / NAME
     text = starter(folder, os.environ)
     if arguments.set:
+        judged = load_text(text, path.parent, overrides=arguments.set, environ=os.environ, shown=str(path))
+        if judged.problems:
+            raise PreflightError(judged.problems)
         text = with_overrides(text, tuple(arguments.set))
     _write(path, text)
     sys.stdout.write(f"{path}\n")
-    loaded = load(path, overrides=(), environ=os.environ, trusted=True)
     sys.stderr.write("written. Read it, then type `stagewright check`\n")
-    if loaded.problems:  # only --set can have brought them in
-        raise PreflightError(loaded.problems)
     return 0
 
 

@@ -72,6 +72,23 @@ def load(
     """
     report = Report(shown or str(path))
     text = read_text_file(path, report)
+    return _judged(text, path.parent, overrides, environ, report, trusted=trusted)
+
+
+def load_text(text: str, folder: Path, *, overrides: Sequence[str], environ: Mapping[str, str], shown: str) -> Loaded:
+    """Load a text as a trusted file of a folder that is not written yet."""
+    return _judged(text, folder, overrides, environ, Report(shown), trusted=True)
+
+
+def _judged(
+    text: str | None,
+    folder: Path,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    trusted: bool,
+) -> Loaded:
     root = _tree(text, overrides, report) if text is not None else None
     surfaces = {name: loader.surface(name) for name in loader.surface_names()}
     document: Any = None
@@ -80,7 +97,7 @@ def load(
         document = FormatReader(report, variables, FILE, tuple(surfaces), trusted).read(root, FILE, "")
     settings, partial = None, Partial()
     if isinstance(document, dict):
-        settings, partial = _resolved(document, path.parent, surfaces, report, trusted=trusted)
+        settings, partial = _resolved(document, folder, surfaces, report, trusted=trusted)
     return Loaded(
         settings=settings,
         problems=in_order(report.problems),
