@@ -43,6 +43,11 @@ for path in filter(None, sys.stdin.buffer.read().split(b"\\0")):
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.move(path, target)
 """
+# The image's pip serves the environment too; a second one is unpacked only where there is none.
+MAKE_VENV = f"""
+python3 -m venv --system-site-packages --without-pip {VENV} || exit 1
+{VENV}/bin/python -m pip --version > /dev/null 2>&1 || {VENV}/bin/python -m ensurepip > /dev/null 2>&1 || true
+"""
 # The image's own commands, such as pytest, name the image's Python in their first line and would not see the
 # virtual environment. Each gets a twin there that does.
 TWINS = """
@@ -132,8 +137,7 @@ def _host_settings() -> tuple[PackageIndexes, bytes | None]:
 
 async def _make_venv(sandbox: ResidentSandbox, say: Say) -> None:
     """Put a virtual environment first on PATH, one that sees the image's own packages."""
-    command = ["python3", "-m", "venv", "--system-site-packages", VENV]
-    result = await sandbox.exec(command, timeout=HOUSEKEEPING_SECONDS, merge_output=True)
+    result = await sandbox.exec(["sh", "-c", MAKE_VENV], timeout=HOUSEKEEPING_SECONDS, merge_output=True)
     if result.exit_code != 0:
         say(f"setup: the image cannot make a virtual environment ({_last_words(result)[-200:]}); going on without")
         return

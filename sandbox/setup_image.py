@@ -24,7 +24,7 @@ BUNDLE_VARIABLES = (
     "GIT_SSL_CAINFO",
 )
 # Changed whenever the same commands would give another image.
-LAYOUT = "2"
+LAYOUT = "3"
 
 
 def image_key(image_id: str, commands: Sequence[str], files: Mapping[str, bytes], *, network: bool) -> str:
