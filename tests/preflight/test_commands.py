@@ -93,8 +93,13 @@ def test_init_writes_a_file_that_check_takes(repository: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("variable", "vendor"),
-    [("ANTHROPIC_API_KEY", "anthropic"), ("OPENAI_API_KEY", "openai"), ("GEMINI_API_KEY", "google"), ("GOOGLE_API_KEY", "google")],
-)  # fmt: skip
+    [
+        ("ANTHROPIC_API_KEY", "anthropic"),
+        ("OPENAI_API_KEY", "openai"),
+        ("GEMINI_API_KEY", "google"),
+        ("GOOGLE_API_KEY", "google"),
+    ],
+)
 def test_init_names_the_vendor_whose_key_is_there(
     variable: str, vendor: str, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,5 @@
 """The envelope is what the formulas of attempts, times and prices come to, and nothing runs beyond it."""
+# ruff: noqa: E501 - a row of a table is a line
 
 from decimal import Decimal
 from pathlib import Path

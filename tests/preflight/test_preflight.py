@@ -75,9 +75,9 @@ def test_config_ticket_keys_and_base_are_judged_together(tmp_path: Path) -> None
         f"SW105 pipeline.yaml:10:3: stages.coder.timeout: {REQUIRED}",
         "SW305 ticket.md:3:1: checks: `lint` is not a configured check; configured: tests",
         "SW301 missing.md: cannot be read: No such file or directory; name an existing file",
-        "SW406 pipeline.yaml:21:5: stages.reviewer.vendor: "
-        "the key of google is not set: GEMINI_API_KEY or GOOGLE_API_KEY is empty; type `export GEMINI_API_KEY=...`".replace(
-            ":21:", ":20:"
+        (
+            "SW406 pipeline.yaml:20:5: stages.reviewer.vendor: the key of google is not set: "
+            "GEMINI_API_KEY or GOOGLE_API_KEY is empty; type `export GEMINI_API_KEY=...`"
         ),
         (
             "SW405 a branch named `stagewright` exists, so no branch `stagewright/<ticket>` can; "
