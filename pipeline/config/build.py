@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.keypath import child
+from pipeline.config.knowledge import resolved_like
 from pipeline.config.report import Report
 from pipeline.config.rungs import StageDraft
 from pipeline.config.settings import (
@@ -24,11 +25,13 @@ LARGEST_INSTRUCTIONS = 64 << 10
 
 
 def declared_models(document: Mapping[str, Any]) -> dict[str, ModelDeclaration]:
-    """Return the entries of `models:` by alias."""
+    """Return the entries of `models:` by alias, those that describe a model before those that only name one."""
+    entries = document.get("models", {})
     models = {}
-    for alias, entry in document.get("models", {}).items():
+    for alias, entry in sorted(entries.items(), key=lambda item: isinstance(item[1], str)):
         fields: dict[str, Any] = {"id": entry} if isinstance(entry, str) else {"id": alias, **entry}
-        models[alias] = ModelDeclaration(id=fields["id"], like=fields.get("like"), prices=_price(fields.get("prices")))
+        like = resolved_like(fields.get("like"), entries)
+        models[alias] = ModelDeclaration(id=fields["id"], like=like, prices=_price(fields.get("prices")))
     return models
 
 

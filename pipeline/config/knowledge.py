@@ -23,6 +23,14 @@ class Named:
     declared: str | None = None
 
 
+def resolved_like(like: str | None, models: Mapping[str, Any]) -> str | None:
+    """Return the id of the model that a declaration is like, which may be named by its alias."""
+    other = models.get(like) if like else None
+    if isinstance(other, dict):
+        return str(other.get("id", like))
+    return other if isinstance(other, str) else like
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """The vendors' tables together with the file's `models:` and `vendors:`."""
@@ -38,21 +46,14 @@ class Knowledge:
         if isinstance(entry, str):
             return self._declared(entry)
         if isinstance(entry, dict):
-            return Named(entry.get("id", text), self._like(entry), text)
+            return Named(entry.get("id", text), resolved_like(entry.get("like"), self.models), text)
         return self._declared(text)
 
     def _declared(self, model: str) -> Named:
         for alias, entry in self.models.items():
             if isinstance(entry, dict) and entry.get("id") == model:
-                return Named(model, self._like(entry), alias)
+                return Named(model, resolved_like(entry.get("like"), self.models), alias)
         return Named(model)
-
-    def _like(self, entry: Mapping[str, Any]) -> str | None:
-        like: str | None = entry.get("like")
-        other = self.models.get(like) if like else None
-        if isinstance(other, dict):
-            return str(other.get("id", like))
-        return other if isinstance(other, str) else like
 
     def surface(self, vendor: str, key: str) -> Surface | None:
         """Return a vendor's surface, None after a problem at `key`."""

@@ -84,6 +84,16 @@ def test_a_declared_model_has_the_knobs_of_the_one_it_is_like(tmp_path: Path) ->
     assert found.notes == ()
 
 
+def test_a_model_may_be_like_an_alias_and_has_its_price_where_it_has_none(tmp_path: Path) -> None:
+    text = "models: {short: claude-next, next: {id: claude-next, like: big}, big: claude-opus-5-5}\n" + changed(
+        SOUND, ("tokens: 1_500_000", "tokens: 1_500_000\n  cost: 5"), ("model: claude-sonnet-5-5", "model: short")
+    )
+    found = loaded(tmp_path, text)
+    assert problem_lines(found) == []
+    assert found.settings is not None
+    assert found.settings.coder.rungs[0].like == "claude-opus-5-5"
+
+
 @pytest.mark.parametrize(
     ("extra", "voucher"),
     [
