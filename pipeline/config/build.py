@@ -25,11 +25,12 @@ LARGEST_INSTRUCTIONS = 64 << 10
 
 
 def declared_models(document: Mapping[str, Any]) -> dict[str, ModelDeclaration]:
-    """Return the entries of `models:` by alias, those that describe a model before those that only name one."""
+    """Return the entries of `models:` by alias; one that only names a declared model has all of its declaration."""
     entries = document.get("models", {})
+    described = {entry["id"]: entry for entry in entries.values() if isinstance(entry, dict) and "id" in entry}
     models = {}
-    for alias, entry in sorted(entries.items(), key=lambda item: isinstance(item[1], str)):
-        fields: dict[str, Any] = {"id": entry} if isinstance(entry, str) else {"id": alias, **entry}
+    for alias, entry in entries.items():
+        fields = described.get(entry, {"id": entry}) if isinstance(entry, str) else {"id": alias, **entry}
         like = resolved_like(fields.get("like"), entries)
         models[alias] = ModelDeclaration(id=fields["id"], like=like, prices=_price(fields.get("prices")))
     return models

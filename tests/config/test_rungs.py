@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.load import canonical_json, settings_from_json
 from pipeline.config.settings import Rung, Settings
 from tests.config.files import SOUND, changed, loaded, problem_lines
 
@@ -85,13 +86,15 @@ def test_a_declared_model_has_the_knobs_of_the_one_it_is_like(tmp_path: Path) ->
 
 
 def test_a_model_may_be_like_an_alias_and_has_its_price_where_it_has_none(tmp_path: Path) -> None:
-    text = "models: {short: claude-next, next: {id: claude-next, like: big}, big: claude-opus-5-5}\n" + changed(
-        SOUND, ("tokens: 1_500_000", "tokens: 1_500_000\n  cost: 5"), ("model: claude-sonnet-5-5", "model: short")
+    text = "models: {a: claude-next, next: {id: claude-next, like: big}, big: claude-opus-5-5}\n" + changed(
+        SOUND, ("tokens: 1_500_000", "tokens: 1_500_000\n  cost: 5"), ("model: claude-sonnet-5-5", "model: a")
     )
     found = loaded(tmp_path, text)
     assert problem_lines(found) == []
     assert found.settings is not None
     assert found.settings.coder.rungs[0].like == "claude-opus-5-5"
+    stored = settings_from_json(canonical_json(found.settings))
+    assert stored.models["a"] == stored.models["next"]
 
 
 @pytest.mark.parametrize(
