@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.audit import Audit
 from tests.e2e.project import make_repository
 
 STAGEWRIGHT = Path(sys.executable).with_name("stagewright")
@@ -76,6 +77,9 @@ class World:
         assert done.stdout, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         assert document["exit_code"] == done.returncode, done.stderr
+        if document["run_id"] is not None:
+            audit = Audit(cap=document["usage"]["cap"] if words[0] == "run" else None)
+            audit.hear(self.events(document["run_id"]))
         return document
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
