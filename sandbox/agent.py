@@ -19,6 +19,7 @@ import shutil
 import signal
 import stat
 import struct
+import subprocess
 import sys
 import time
 from typing import Any
@@ -118,9 +119,9 @@ def oom_kills() -> int:
     return 0
 
 
-def make_dumpable(value: int) -> None:
-    """Close /proc/<pid>/fd, mem and ptrace of this process to its own user (0), or open them again (1)."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, value, 0, 0, 0) != 0:
+def make_undumpable() -> None:
+    """Close /proc/<pid>/fd, mem and ptrace of this process to other processes of its own user."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
 
 
@@ -152,31 +153,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-def exec_child(job: Job, folder: str, protocol: tuple[int, ...], ends: tuple[int, int, int]) -> None:
-    """Become the command. Runs in the child and never returns."""
-    code, message = 126, "cannot start"
-    try:
-        os.setsid()
-        for target, source in enumerate(ends):
-            os.dup2(source, target)
-        # Before this process may be looked into again it must hold nothing of the agent's.
-        for descriptor in protocol:
-            os.close(descriptor)
-        make_dumpable(1)
-        with open("/proc/self/oom_score_adj", "w") as file:
+def lower(pid: int) -> None:
+    """Make a command the first to go when memory runs out, and let it yield to the agent."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, 5)
+        with open(f"/proc/{pid}/oom_score_adj", "w") as file:
             file.write("1000")
-        os.nice(5)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.chdir(folder)
-        os.execvpe(job.argv[0], job.argv, job.environment)  # noqa: S606 - running commands is what it is for
-    except FileNotFoundError:
-        code, message = 127, "command not found"
-    except BaseException as error:  # noqa: BLE001 - the child must end here, whatever happened
-        message = str(error)
-    os.write(2, os.fsencode(f"{os.fsdecode(job.argv[0])}: {message}\n"))
-    os._exit(code)
 
 
 class Files:
@@ -328,7 +310,6 @@ class Agent:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.selector.register(wakes, selectors.EVENT_READ, self.woken)
-        self.protocol = (self.source, self.sink, wakes, wake)
         return wakes
 
     def stop(self) -> None:
@@ -448,18 +429,50 @@ class Agent:
         job = Job(number, header, stdin)
         ends, ours = self.open_pipes(job)
         try:
-            job.pid = os.fork()
-        except OSError:
-            for descriptor in {*ends, *ours.values()}:
+            job.pid = self.spawn(job, ends)
+        except OSError as error:
+            for descriptor in ours.values():
                 os.close(descriptor)
-            raise
-        if job.pid == 0:
-            exec_child(job, self.files.root, self.protocol, ends)
-        for descriptor in set(ends):
-            os.close(descriptor)
+            if error.errno in {errno.EAGAIN, errno.ENOMEM}:
+                raise
+            self.send(*self.never_started(job, error))
+            return
+        finally:
+            for descriptor in set(ends):
+                os.close(descriptor)
         self.jobs[number] = job
         for name, descriptor in ours.items():
             self.watch(job, name, descriptor)
+
+    def spawn(self, job: Job, ends: tuple[int, int, int]) -> int:
+        """Start the command in a session of its own and return its pid."""
+        if self.told_to_end():
+            self.stop()
+        # The command inherits the mask, and must be able to get SIGTERM; PID 1 ignores it for this moment.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        try:
+            process = subprocess.Popen(
+                job.argv,
+                stdin=ends[0],
+                stdout=ends[1],
+                stderr=ends[2],
+                cwd=self.files.root,
+                env=job.environment,
+                start_new_session=True,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        lower(process.pid)
+        process.returncode = 0  # reaped by the loop, like every orphan
+        return process.pid
+
+    def never_started(self, job: Job, error: OSError) -> tuple[dict[str, Any], bytes]:
+        """Answer like a shell: 127 for a command that is not there, 126 for one that cannot be run."""
+        missing = isinstance(error, FileNotFoundError)
+        what = "command not found" if missing else str(error.strerror)
+        job.outputs["out" if job.merge else "err"].add(os.fsencode(f"{os.fsdecode(job.argv[0])}: {what}\n"))
+        job.status = (127 if missing else 126) << 8
+        return self.result(job)
 
     def open_pipes(self, job: Job) -> tuple[tuple[int, int, int], dict[str, int]]:
         out_read, out_write = os.pipe()
@@ -635,7 +648,7 @@ def main() -> None:
     # Everything below kills process -1: outside its own container that would be the whole machine.
     if os.getpid() != 1:
         raise SystemExit("the sandbox agent only runs as PID 1 of a container")
-    make_dumpable(0)
+    make_undumpable()
     root, idle, life = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     try:
         Agent(root, idle, life).run()

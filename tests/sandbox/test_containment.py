@@ -155,6 +155,15 @@ async def test_the_engine_can_tell_the_agent_to_end(
             await sandbox.exec(["sleep", "60"], timeout=60)
 
 
+async def test_a_command_is_the_first_to_go_and_gets_every_signal(
+    docker_backend: DockerBackend, small_base: BaseTree
+) -> None:
+    script = "sleep 60 & kill $!; wait $!; echo $?; cat /proc/self/oom_score_adj; nice; grep SigBlk /proc/self/status"
+    async with docker_backend.open(environment(), small_base) as sandbox:
+        printed = (await succeed(sandbox, script)).split()
+    assert printed == ["143", "1000", "5", "SigBlk:", "0" * 16]
+
+
 async def test_ordinary_tools_work_inside(docker_backend: DockerBackend, small_base: BaseTree) -> None:
     script = """
     python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1]))'
