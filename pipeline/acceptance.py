@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from pipeline.checking import Selection, run_checks
-from pipeline.context import SnapshotView, item_of, named_tests
 from pipeline.events import CheckFinished
 from pipeline.flow import RunAttempt, RunRecheck
 from pipeline.gates import change_failure, manifest_failures
 from pipeline.run import Run
 from pipeline.standing import judged_by_all_checks
+from pipeline.views import SnapshotView
+from pipeline.work_items import item_of, named_tests
 from sandbox.base import Snapshot
 from stages.artifacts import Failure, Manifest, WorkItem
 from stages.contract import StageResult

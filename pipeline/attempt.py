@@ -1,55 +1,32 @@
 """Make one attempt of a stage: its sandbox, its clock, its model, its gates, and one truthful record."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import anyio
 
 from pipeline.acceptance import judge_change, judge_manifest
+from pipeline.attempt_record import Draft, announce, record
 from pipeline.config.settings import Rung
-from pipeline.context import Tools, item_of, stage_context
+from pipeline.context import Tools, stage_context
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, HumanAsked, StageStarted
 from pipeline.flow import RunAttempt
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
 from pipeline.metering import MeteredModel, Seat, UnusableReplyError
 from pipeline.observer import JournalObserver
-from pipeline.patches import carried_over, within
+from pipeline.patches import within
 from pipeline.prices import pricing
 from pipeline.run import Run
 from pipeline.standing import rung as rung_settings
+from pipeline.starting_tree import starting_tree
 from pipeline.surface import Binding
 from pipeline.veil import VeiledModel
+from pipeline.work_items import item_of
 from pipeline.workspace import SandboxLostTwiceError, Workspace, open_workspace
 from sandbox.base import SandboxError, Snapshot, UnacceptableChangeError
-from stages.artifacts import Artifact, Clarification, Diagnosis, Failure, Manifest, Outcome, Review
+from stages.artifacts import Failure, Manifest
 from stages.contract import StageResult
 from stages.model import Model
 
 LAST_LOOK_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class Draft:
-    """What is known of an attempt until its record is written."""
-
-    outcome: Outcome = "stopped"
-    failure: Failure | None = None
-    artifact: Artifact | None = None
-    tree: Snapshot | None = None
-    reusable: bool = False
-    evidence: bool = False
-
-    def settle(self, result: StageResult) -> None:
-        """Take over what the stage or a judge says."""
-        self.outcome, self.failure = result.outcome, result.failure
-        self.artifact = result.artifact if result.artifact is not None else self.artifact
-
-    def stop(self, failure: Failure) -> None:
-        """End by nobody's failure."""
-        self.outcome, self.failure, self.artifact = "stopped", failure, None
 
 
 class ScopeDeadline:
@@ -70,7 +47,7 @@ class ScopeDeadline:
 async def make_attempt(run: Run, step: RunAttempt) -> None:
     """Make the attempt and record how it ended, whatever ended it."""
     rung = rung_settings(run.settings, step.stage, step.rung)
-    _announce(run, step, rung)
+    announce(run, step, rung)
     begun = run.seams.clock()
     draft = Draft()
     try:
@@ -88,96 +65,7 @@ async def make_attempt(run: Run, step: RunAttempt) -> None:
         draft.stop(Failure(kind="interrupted", message="the attempt was interrupted; nobody's failure"))
         raise
     finally:
-        _record(run, step, rung, draft, run.seams.clock() - begun)
-
-
-def _announce(run: Run, step: RunAttempt, rung: Rung) -> None:
-    if step.number == 1:
-        run.journal.append(StageStarted(stage=step.stage, item=step.item))
-    run.journal.append(
-        AttemptStarted(
-            stage=step.stage,
-            item=step.item,
-            number=step.number,
-            rung=step.rung,
-            vendor=rung.vendor,
-            model=rung.model,
-            effort=rung.effort,
-            timeout=rung.timeout,
-            cause=step.cause,
-        )
-    )
-
-
-def _record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float) -> None:
-    if draft.outcome == "rejected" and draft.failure is not None:
-        run.journal.append(
-            GateRejected(
-                stage=step.stage,
-                item=step.item,
-                attempt=step.number,
-                code=draft.failure.code,
-                message=draft.failure.message,
-            )
-        )
-    run.journal.append(
-        AttemptEnded(
-            stage=step.stage,
-            item=step.item,
-            number=step.number,
-            rung=step.rung,
-            vendor=rung.vendor,
-            model=rung.model,
-            effort=rung.effort,
-            cause=step.cause,
-            outcome=draft.outcome,
-            failure=draft.failure,
-            change=run.keep(draft.tree) if draft.tree is not None else None,
-            reusable=draft.reusable,
-            evidence=draft.evidence,
-            seconds=round(seconds, 3),
-            **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
-        )
-    )
-    if isinstance(draft.artifact, Clarification):
-        asked = draft.artifact
-        run.journal.append(HumanAsked(stage=step.stage, item=step.item, question=asked.question, options=asked.options))
-
-
-def _artifact_fields(artifact: Artifact | None) -> dict[str, Any]:
-    match artifact:
-        case Manifest():
-            return {"manifest": artifact, "items": tuple(item.id for item in artifact.work_items)}
-        case Diagnosis():
-            return {"diagnosis": artifact, "owner": artifact.owner}
-        case Review():
-            return {"review": artifact, "verdict": artifact.verdict}
-        case _:
-            return {}
-
-
-def starting_tree(run: Run, step: RunAttempt) -> Snapshot:
-    """Return base plus accepted items, plus the item's last patch that was only red and still fits."""
-    accepted = run.accepted
-    attempts = run.state.attempts
-    if step.stage == "debugger":
-        last = run.state.last("coder", step.item) if step.item else None
-        return run.recall(last.change) if last and last.change else accepted
-    item = item_of(run, step.item)
-    if step.stage != "coder" or item is None:
-        return accepted
-    mine = [i for i, a in enumerate(attempts) if (a.stage, a.item) == ("coder", step.item) and a.reusable]
-    if not mine:
-        return accepted
-    then = run.recall(_accepted_then(run, mine[-1]))
-    scope = [change.path for change in item.files]
-    return carried_over(accepted, then, run.recall(attempts[mine[-1]].change), scope) or accepted
-
-
-def _accepted_then(run: Run, index: int) -> str | None:
-    count = run.state.accepted_at[index]
-    trees: Sequence[str] = tuple(run.state.accepted.values())
-    return trees[count - 1] if count else None
+        record(run, step, rung, draft, run.seams.clock() - begun)
 
 
 async def _work(run: Run, step: RunAttempt, rung: Rung, draft: Draft) -> None:

@@ -1,0 +1,98 @@
+"""What is journaled of an attempt: its beginning, and how it ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config.settings import Rung
+from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, HumanAsked, StageStarted
+from pipeline.flow import RunAttempt
+from pipeline.run import Run
+from sandbox.base import Snapshot
+from stages.artifacts import Artifact, Clarification, Diagnosis, Failure, Manifest, Outcome, Review
+from stages.contract import StageResult
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known of an attempt until its record is written."""
+
+    outcome: Outcome = "stopped"
+    failure: Failure | None = None
+    artifact: Artifact | None = None
+    tree: Snapshot | None = None
+    reusable: bool = False
+    evidence: bool = False
+
+    def settle(self, result: StageResult) -> None:
+        """Take over what the stage or a judge says."""
+        self.outcome, self.failure = result.outcome, result.failure
+        self.artifact = result.artifact if result.artifact is not None else self.artifact
+
+    def stop(self, failure: Failure) -> None:
+        """End by nobody's failure."""
+        self.outcome, self.failure, self.artifact = "stopped", failure, None
+
+
+def announce(run: Run, step: RunAttempt, rung: Rung) -> None:
+    if step.number == 1:
+        run.journal.append(StageStarted(stage=step.stage, item=step.item))
+    run.journal.append(
+        AttemptStarted(
+            stage=step.stage,
+            item=step.item,
+            number=step.number,
+            rung=step.rung,
+            vendor=rung.vendor,
+            model=rung.model,
+            effort=rung.effort,
+            timeout=rung.timeout,
+            cause=step.cause,
+        )
+    )
+
+
+def record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float) -> None:
+    if draft.outcome == "rejected" and draft.failure is not None:
+        run.journal.append(
+            GateRejected(
+                stage=step.stage,
+                item=step.item,
+                attempt=step.number,
+                code=draft.failure.code,
+                message=draft.failure.message,
+            )
+        )
+    run.journal.append(
+        AttemptEnded(
+            stage=step.stage,
+            item=step.item,
+            number=step.number,
+            rung=step.rung,
+            vendor=rung.vendor,
+            model=rung.model,
+            effort=rung.effort,
+            cause=step.cause,
+            outcome=draft.outcome,
+            failure=draft.failure,
+            change=run.keep(draft.tree) if draft.tree is not None else None,
+            reusable=draft.reusable,
+            evidence=draft.evidence,
+            seconds=round(seconds, 3),
+            **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
+        )
+    )
+    if isinstance(draft.artifact, Clarification):
+        asked = draft.artifact
+        run.journal.append(HumanAsked(stage=step.stage, item=step.item, question=asked.question, options=asked.options))
+
+
+def _artifact_fields(artifact: Artifact | None) -> dict[str, Any]:
+    match artifact:
+        case Manifest():
+            return {"manifest": artifact, "items": tuple(item.id for item in artifact.work_items)}
+        case Diagnosis():
+            return {"diagnosis": artifact, "owner": artifact.owner}
+        case Review():
+            return {"review": artifact, "verdict": artifact.verdict}
+        case _:
+            return {}
