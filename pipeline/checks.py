@@ -126,7 +126,7 @@ def _check_run(
         selected=selected,
         reports=check.report is not None,
         has_report=cases is not None,
-        detail=detail or _cause_of_death(result),
+        detail=_cause_of_death(result) or detail,
     )
 
 

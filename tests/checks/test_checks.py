@@ -118,13 +118,27 @@ class Ended:
 
 
 @pytest.mark.parametrize("report", [True, False])
-async def test_running_out_of_memory_is_no_verdict_on_the_change(box: DirectorySandbox, *, report: bool) -> None:
-    killed = Ended(box, ExecResult(exit_code=None, stdout=b"", stderr=b"", seconds=1.0, oom=True))
+@pytest.mark.parametrize("exit_code", [None, 1, 137])
+async def test_running_out_of_memory_is_no_verdict_on_the_change(
+    box: DirectorySandbox, exit_code: int | None, *, report: bool
+) -> None:
+    killed = Ended(box, ExecResult(exit_code=exit_code, stdout=b"", stderr=b"", seconds=1.0, oom=True))
     run = await run_check(check(report=report), killed, tests=None)
-    assert (run.outcome, run.detail) == (
-        "infrastructure",
-        "the sandbox ran out of memory" if not report else run.detail,
-    )
+    assert run.outcome == "infrastructure"
+    assert "the sandbox ran out of memory" in run.detail
+
+
+async def test_a_child_that_ran_out_of_memory_in_a_passing_check_changes_nothing(box: DirectorySandbox) -> None:
+    fine = Ended(box, ExecResult(exit_code=0, stdout=b"", stderr=b"", seconds=1.0, oom=True))
+    assert (await run_check(check(report=False), fine, tests=None)).outcome == "passed"
+
+
+async def test_a_selected_test_that_does_not_exist_is_no_test(box: DirectorySandbox) -> None:
+    await box.write("tests/test_a.py", OK)
+    focus = f"{PYTEST} {{tests}} --junitxml=$REPORT"
+    for missing in ("tests/test_a.py::test_nowhere", "tests/test_nowhere.py"):
+        run = await run_check(check(focus=focus), box, tests=[missing])
+        assert (run.outcome, run.exit_code) == ("no_tests", 4), run
 
 
 async def test_a_check_runs_where_the_files_are_and_leaves_no_report_behind(box: DirectorySandbox) -> None:

@@ -110,6 +110,11 @@ def test_undoing_an_accepted_items_change_is_out_of_scope() -> None:
     assert (found.code, found.location) == ("out_of_scope", "README.md")
 
 
+def test_putting_a_listed_file_back_as_the_base_has_it_is_within_the_item() -> None:
+    before = BEFORE.changed({"src/old.py": b"accepted\n"})
+    assert change_failure(before, BEFORE, item("b", "delete src/old.py")) is None
+
+
 def test_a_mode_alone_is_a_change() -> None:
     after = View(FILES, Snapshot({"README.md": FileState("100755", FILES["README.md"])}))
     assert change_failure(BEFORE, after, item("a", "modify src/app.py")) is not None

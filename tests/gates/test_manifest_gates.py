@@ -117,6 +117,13 @@ ROWS: list[Row] = [
     ("an earlier item creates it as well", [item("a", "create n.py"), item("b", "create n.py")], {}, ["file_exists"]),
     ("deleted and made again", [item("a", "delete src/old.py"), item("b", "create src/old.py +new")], {}, []),
     ("a file makes way for a folder", [item("a", "delete README.md"), item("b", "create README.md/x")], {}, []),
+    ("a folder makes way for a file", [item("a", "delete docs/link"), item("b", "create docs")], {}, []),
+    (
+        "a folder an earlier item makes is in the way",
+        [item("a", "create n/x"), item("b", "create n")],
+        {},
+        ["file_exists"],
+    ),
     # symbols
     ("symbols that fit", [item("a", "modify src/app.py +new ~run ~App.start ~LIMIT -App")], {}, []),
     ("an added symbol exists", [item("a", "modify src/app.py +run")], {}, ["symbol_exists"]),

@@ -1,5 +1,7 @@
 """A solved run adds one branch and its objects, and nothing else of the user's changes."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,20 @@ def test_a_branch_made_by_somebody_else_at_the_last_moment_is_not_overwritten(so
     branch, commit = solved.publish()
     assert branch == "stagewright/add-slug-2"
     assert git(solved.folder, "rev-parse", "stagewright/add-slug", branch) == f"{theirs}\n{commit}"
+
+
+def test_a_branch_made_between_looking_and_creating_is_not_overwritten(
+    solved: Solved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("git")
+    theirs = f"{real} -C {solved.folder} branch stagewright/add-slug {solved.base}"
+    script = f'#!/bin/sh\ncase "$*" in *update-ref*) {theirs} 2>/dev/null;; esac\nexec {real} "$@"\n'
+    write(tmp_path, "bin/git.sh", script.encode())
+    (tmp_path / "bin/git.sh").rename(tmp_path / "bin/git")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    branch, commit = solved.publish()
+    assert branch == "stagewright/add-slug-2"
+    assert git(solved.folder, "rev-parse", "stagewright/add-slug", branch) == f"{solved.base}\n{commit}"
 
 
 def test_the_compare_and_swap_itself_refuses_a_branch_that_is_there(solved: Solved) -> None:
