@@ -12,6 +12,7 @@ from pipeline.git.isolation import ENVIRONMENT, SETTINGS, as_environment, blanks
 from sandbox.base import EMPTY
 
 TIMEOUT_SECONDS = 120
+_NOT_FOUND = 127
 # `ulimit` counts CPU seconds, KiB of address space (2 GiB) and blocks of 512 bytes (2 GiB). A limit that
 # cannot be set is stricter already, or unknown to this system.
 _LIMITED_GIT = (
@@ -103,7 +104,11 @@ def _quoted(path: str) -> str:
 
 def _explained(repository: Path, command: str, exit_code: int, errors: bytes) -> str:
     words = " ".join(errors.decode(errors="backslashreplace").split())[:600]
-    message = f"`git {command}` failed in {repository} (exit code {exit_code}): {words or 'it gave no reason'}"
+    if exit_code == _NOT_FOUND:
+        return "git was not found; install it, for example with `apt-get install git`"
     if "dubious ownership" in words:
-        message += "; run Stagewright as the user who owns the repository, or change its owner with `chown`"
-    return message
+        return (
+            f"{repository} belongs to another user, and git does not trust its configuration; run Stagewright as its "
+            "owner, or change the owner with `chown`"
+        )
+    return f"`git {command}` failed in {repository} (exit code {exit_code}): {words or 'it gave no reason'}"

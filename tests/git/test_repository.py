@@ -1,5 +1,6 @@
 """What counts as a repository, and what is said about what does not."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,28 @@ def test_a_failure_quotes_git_and_says_where(tmp_path: Path) -> None:
     folder = make_repository(tmp_path / "user")
     with pytest.raises(GitError, match=r"`git cat-file` failed in .*user \(exit code 128\): fatal: Not a valid object"):
         Git(folder).run("cat-file", "blob", "0" * 39)
+
+
+def test_a_repository_of_another_user_is_not_trusted(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "user")
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another user")
+    for file in (folder, *folder.rglob("*")):
+        os.chown(file, 12_345, 12_345)
+    with pytest.raises(GitError, match="belongs to another user"):
+        open_repository(folder)
+
+
+def test_a_machine_without_git_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_repository(tmp_path / "user")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="install git"):
+        Git(folder).run("rev-parse", "HEAD")
+
+
+def test_programs_are_never_looked_for_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_repository(tmp_path / "user")
+    write(folder, "git.sh", b"#!/bin/sh\necho planted\n")
+    (folder / "git.sh").rename(folder / "git")
+    monkeypatch.setenv("PATH", f".::{os.environ['PATH']}")
+    assert Git(folder).run("rev-parse", "HEAD").decode().strip() == git(folder, "rev-parse", "HEAD")
