@@ -8,6 +8,7 @@ from pipeline.flow import RunAttempt, RunRecheck
 from pipeline.gates import change_failure, manifest_failures
 from pipeline.run import Run
 from pipeline.standing import judged_by_all_checks
+from pipeline.verdict import deleted_tests
 from pipeline.views import SnapshotView
 from pipeline.work_items import item_of, named_tests
 from sandbox.base import Snapshot
@@ -59,20 +60,14 @@ def selection(run: Run, item: WorkItem, attempt: int) -> Selection:
     named = named_tests(run, item)
     manifest = run.state.manifest
     entries = manifest.work_items if manifest else ()
-    deleted = frozenset(
-        change.path
-        for entry in (*entries, item)
-        if entry.id == item.id or entry.id in run.state.accepted
-        for change in entry.files
-        if change.operation == "delete"
-    )
+    done = [entry for entry in entries if entry.id in run.state.accepted and entry.id != item.id]
     return Selection(
         phase="final" if everything else "focus",
         item=item.id,
         attempt=attempt,
         focus=None if everything or not item.tests else named,
         named=named,
-        deleted=deleted,
+        deleted=deleted_tests([*done, item]),
     )
 
 

@@ -8,7 +8,7 @@ from pipeline.config.settings import CheckSettings
 from pipeline.errors import InfrastructureError
 from pipeline.events import CheckFinished, CheckPhase
 from pipeline.run import Run
-from pipeline.verdict import Verdict, binds, judge
+from pipeline.verdict import Verdict, binds, judge, share
 from pipeline.workspace import SandboxLostTwiceError, open_workspace
 from sandbox.base import Snapshot
 
@@ -36,15 +36,17 @@ async def run_baseline(run: Run, names: Sequence[str]) -> None:
 
 
 async def run_checks(run: Run, tree: Snapshot, names: Sequence[str], selection: Selection) -> list[CheckFinished]:
-    """Run checks on a tree, record each, and return the records."""
+    """Run checks on a tree, record each, and return the records.
+
+    They are judged when all have run: a named test that one of them knows is not missing from the others.
+    """
+    results = [await _run_clean(run, check, tree, selection.phase, selection.focus) for check in _named(run, names)]
     records = []
-    for check in _named(run, names):
-        result = await _run_clean(run, check, tree, selection.phase, selection.focus)
-        baseline = run.state.baseline[check.name]
+    for result, named in zip(results, share(selection.named, results), strict=True):
+        baseline = run.state.baseline[result.name]
         assert baseline.tests is not None
-        verdict = judge(
-            CheckRun.load(run.journal.get(baseline.tests)), result, named=selection.named, deleted=selection.deleted
-        )
+        before = CheckRun.load(run.journal.get(baseline.tests))
+        verdict = judge(before, result, named=named, deleted=selection.deleted)
         records.append(_record(run, selection, result, verdict, binding=baseline.binds))
     return records
 

@@ -56,6 +56,7 @@ def help_text(commands: Commands = OURS) -> str:
 
 def main(argv: Sequence[str] | None = None, commands: Commands = OURS) -> int:
     """Run one command line and return its exit code; never raises for anything a user can cause."""
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, our own message says what to install
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter must not end a command
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -328,3 +328,10 @@ class LosingSandbox:
             self._backend.losses -= 1
             raise SandboxLostError("pulled the plug")
         return await self._sandbox.exec(argv, **options)
+
+
+def test_a_named_test_that_one_check_knows_is_not_missing_from_another(scenario: MakeScenario) -> None:
+    both = settings().checks[0]
+    old = both.model_copy(update={"name": "old", "run": f"{both.run} tests/test_price.py", "focus": None})
+    run = scenario(checks=(both, old))
+    assert run.run().status == "solved"
