@@ -32,12 +32,14 @@ class Repository:
 def open_repository(path: Path) -> Repository:
     """Return the repository `path` lies in.
 
-    :raises GitError: no repository, a bare one, one of another user, or one with SHA-256 object ids.
+    :raises GitError: no repository, a bare one, one of another user, one with SHA-256 object ids, or one whose
+        work tree is somewhere else.
     """
     top, git_dir, common_dir = _located(path)
     git = Git(top)
     if git.run("rev-parse", "--show-object-format").strip() != b"sha1":
         raise GitError(f"{top} uses SHA-256 object ids, which are not supported; convert a clone to SHA-1 and use that")
+    _refuse_moved_work_tree(git, top)
     return Repository(top, git_dir, common_dir, _head(git), _branch(git_dir))
 
 
@@ -78,6 +80,16 @@ def _located(path: Path) -> tuple[Path, Path, Path]:
     if bare or top is None:
         raise GitError(f"{path} is a bare repository; use a checkout of it: `git clone {path} <folder>`")
     return Path(top).resolve(), Path(git_dir).resolve(), Path(common_dir).resolve()
+
+
+def _refuse_moved_work_tree(git: Git, top: Path) -> None:
+    # Configuration may name any folder; the receipt would then watch over the wrong one.
+    found = git.run("rev-parse", "--show-toplevel").decode(errors="surrogateescape").removesuffix("\n")
+    if Path(found).resolve() != top:
+        raise GitError(
+            f"the configuration of {top} puts its work tree elsewhere (core.worktree: {found}); use an ordinary "
+            f"checkout: `git clone {top} <folder>`"
+        )
 
 
 def _head(git: Git) -> str | None:
