@@ -5,7 +5,7 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image demo test lint types format bench lock clean
+.PHONY: help setup engine image images demo test lint types format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ engine: ## a Docker engine that answers: the running one, else one that is start
 image: setup engine ## the sandbox image stagewright/python, built once
 	@$(STAGEWRIGHT) sandbox build
 
+images: setup engine ## every sandbox image of ours: stagewright/python, stagewright/node
+	@$(STAGEWRIGHT) sandbox build --all
+
 demo: image ## play the recorded session on the example repository: no model, no key, no cost
 	@$(STAGEWRIGHT) demo
 
-test: image ## all tests, Docker tests included
+test: images ## all tests, Docker tests included
 	.venv/bin/python -m pytest
 
 lint: setup ## ruff: rules and format

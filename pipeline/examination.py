@@ -15,9 +15,11 @@ from pipeline import loader
 from sandbox.base import SandboxUnavailableError
 from sandbox.engine import engine_problem
 from sandbox.image import DEFAULT_IMAGE, image_id
+from sandbox.recipe import RECIPES, Recipe
 
 OLDEST_GIT = (2, 30)
 GIT_SECONDS = 10
+BUILD = "stagewright sandbox build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,20 @@ async def _docker() -> list[Finding]:
     if silent is not None:
         unknown = Finding("image", good=None, text=f"{DEFAULT_IMAGE} could not be looked for")
         return [Finding("docker", good=False, text=silent), unknown]
+    answers = Finding("docker", good=True, text="answers")
     try:
-        found = await image_id(DEFAULT_IMAGE)
+        return [answers, *[await _image(recipe, short) for short, recipe in RECIPES.items()]]
     except SandboxUnavailableError as error:
         return [Finding("docker", good=False, text=str(error))]
-    image = Finding("image", good=True, text=DEFAULT_IMAGE)
-    if found is None:
-        image = Finding(
-            "image", good=False, text=f"{DEFAULT_IMAGE} is not there", hint="type `stagewright sandbox build`"
-        )
-    return [Finding("docker", good=True, text="answers"), image]
+
+
+async def _image(recipe: Recipe, short: str) -> Finding:
+    """Ask for one of our images; only the default one is needed by everybody."""
+    if await image_id(recipe.name) is not None:
+        return Finding("image", good=True, text=recipe.name)
+    if recipe.name == DEFAULT_IMAGE:
+        return Finding("image", good=False, text=f"{recipe.name} is not there", hint=f"type `{BUILD}`")
+    return Finding("image", good=None, text=f"{recipe.name} is not there", hint=f"to use it, type `{BUILD} {short}`")
 
 
 def _keys(environ: Mapping[str, str]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Builds the default sandbox image: from a pulled Debian image, else from Debian packages."""
+"""Builds our own sandbox images: from a pulled Debian image, else from Debian packages."""
 
 import os
 import platform
@@ -15,16 +15,9 @@ from docker import DockerClient
 from sandbox.base import SandboxUnavailableError
 from sandbox.engine import ENGINE_ERRORS, Engine, describe, open_engine
 from sandbox.host_command import run_host_command
-from sandbox.recipe import (
-    BASE_IMAGE,
-    RECIPE_LABEL,
-    bootstrap_command,
-    dockerfile,
-    image_settings,
-    recipe_hash,
-)
+from sandbox.recipe import BASE_IMAGE, PYTHON, RECIPE_LABEL, Recipe
 
-DEFAULT_IMAGE = "stagewright/python"
+DEFAULT_IMAGE = PYTHON.name
 REGISTRY_SECONDS = 8
 BUILD_SECONDS = 900
 Say = Callable[[str], None]
@@ -39,22 +32,22 @@ async def image_id(name: str) -> str | None:
         return await engine.call(lambda client: _find(client, name))
 
 
-async def build_image(name: str, *, say: Say, force: bool = False) -> str:
-    """Build the default image under `name` unless it is there already, and return its id.
+async def build_image(name: str, *, say: Say, force: bool = False, recipe: Recipe = PYTHON) -> str:
+    """Build an image of ours under `name` unless it is there already, and return its id.
 
     :raises SandboxUnavailableError: neither a registry nor Debian packages can be used here.
     """
     async with open_engine(BUILD_SECONDS) as engine:
-        present = await engine.call(lambda client: _current(client, name))
+        present = await engine.call(lambda client: _current(client, name, recipe))
         if present and not force:
             say(f"{name} is built already ({short(present)})")
             return present
         if await _pull_base(say):
             try:
-                return await _build_from_base(engine, name, say)
+                return await _build_from_base(engine, name, recipe, say)
             except SandboxUnavailableError as error:
                 say(f"building on {BASE_IMAGE} failed ({error}); trying Debian packages")
-        return await _build_from_packages(engine, name, say)
+        return await _build_from_packages(engine, name, recipe, say)
 
 
 def short(identifier: str) -> str:
@@ -69,12 +62,12 @@ def _find(client: DockerClient, name: str) -> str | None:
         return None
 
 
-def _current(client: DockerClient, name: str) -> str | None:
+def _current(client: DockerClient, name: str, recipe: Recipe) -> str | None:
     try:
         image = client.images.get(name)
     except docker.errors.ImageNotFound:
         return None
-    return str(image.id) if image.labels.get(RECIPE_LABEL) == recipe_hash() else None
+    return str(image.id) if image.labels.get(RECIPE_LABEL) == recipe.identity() else None
 
 
 async def _pull_base(say: Say) -> bool:
@@ -98,13 +91,14 @@ async def _pull_base(say: Say) -> bool:
     return True
 
 
-async def _build_from_base(engine: Engine, name: str, say: Say) -> str:
+async def _build_from_base(engine: Engine, name: str, recipe: Recipe, say: Say) -> str:
     say(f"building {name} on {BASE_IMAGE} (about a minute)")
-    await engine.call(lambda client: client.images.build(fileobj=BytesIO(dockerfile().encode()), tag=name, rm=True))
+    build_file = recipe.dockerfile().encode()
+    await engine.call(lambda client: client.images.build(fileobj=BytesIO(build_file), tag=name, rm=True))
     return await _built(engine, name, say)
 
 
-async def _build_from_packages(engine: Engine, name: str, say: Say) -> str:
+async def _build_from_packages(engine: Engine, name: str, recipe: Recipe, say: Say) -> str:
     if shutil.which("mmdebstrap") is None:
         await _install_mmdebstrap(say)
     suite, sources = await _debian_sources()
@@ -112,16 +106,16 @@ async def _build_from_packages(engine: Engine, name: str, say: Say) -> str:
         # The unshare mode of mmdebstrap works under another user id, which has to reach the file.
         await anyio.Path(folder).chmod(0o755)
         target = Path(folder) / "root.tar"
-        say(f"mmdebstrap {suite}: Python, pip, venv, pytest, git, ripgrep (about half a minute)")
-        await run_host_command(bootstrap_command(suite, sources, str(target)), timeout=BUILD_SECONDS)
+        say(f"mmdebstrap {suite}: {recipe.contents} (about a minute)")
+        await run_host_command(recipe.bootstrap_command(suite, sources, str(target)), timeout=BUILD_SECONDS)
         size = (await anyio.Path(target).stat()).st_size
         say(f"importing {size // 1_000_000} MB as {name}")
-        await engine.call(lambda client: _import(client, target, name))
+        await engine.call(lambda client: _import(client, target, name, recipe))
     return await _built(engine, name, say)
 
 
-def _import(client: DockerClient, tar: Path, name: str) -> None:
-    changes = [f"{instruction} {value}" for instruction, value in image_settings().items()]
+def _import(client: DockerClient, tar: Path, name: str, recipe: Recipe) -> None:
+    changes = [f"{instruction} {value}" for instruction, value in recipe.settings().items()]
     repository, _, tag = name.partition(":")
     try:
         client.api.import_image_from_file(str(tar), repository=repository, tag=tag or "latest", changes=changes)

@@ -1,8 +1,9 @@
-"""What the default sandbox image is made of, as text: packages, finishing script, build file."""
+"""What our own sandbox images are made of, as text: packages, finishing script, build file."""
 
 import hashlib
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 USER_ID = 10001
 WORKSPACE = "/workspace"
@@ -31,37 +32,49 @@ FINISH = " && ".join(FINISHING)
 RECIPE_LABEL = "stagewright.recipe"
 
 
-def recipe_hash() -> str:
-    """Identify this recipe, so that an image built from an older one is rebuilt."""
-    return hashlib.sha256("\n".join([*PACKAGES, *FINISHING]).encode()).hexdigest()[:16]
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One of our images: its name, the Debian packages in it, and how to say so in a line."""
+
+    name: str
+    packages: tuple[str, ...]
+    contents: str
+
+    def identity(self) -> str:
+        """Identify this recipe, so that an image built from an older one is rebuilt."""
+        return hashlib.sha256("\n".join([*self.packages, *FINISHING]).encode()).hexdigest()[:16]
+
+    def settings(self) -> dict[str, str]:
+        """Return the image's settings, by Dockerfile instruction."""
+        return {
+            "USER": f"{USER_ID}:{USER_ID}",
+            "WORKDIR": WORKSPACE,
+            "ENV": f"LANG=C.UTF-8 HOME={HOME}",
+            "LABEL": f"app=stagewright {RECIPE_LABEL}={self.identity()}",
+            "CMD": '["python3"]',
+        }
+
+    def dockerfile(self) -> str:
+        """Return the build file for a base image with apt."""
+        install = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(self.packages)}"
+        settings = "\n".join(f"{name} {value}" for name, value in self.settings().items())
+        return f"FROM {BASE_IMAGE}\nRUN {install} && {FINISH}\n{settings}\n"
+
+    def bootstrap_command(self, suite: str, sources: Sequence[str], target: str) -> list[str]:
+        """Return the mmdebstrap command that writes the root file system to the tar file `target`."""
+        return [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(self.packages)}",
+            f'--customize-hook=chroot "$1" sh -euc {shlex.quote(FINISH)}',
+            suite,
+            target,
+            *sources,
+        ]
 
 
-def image_settings() -> dict[str, str]:
-    """Return the image's settings, by Dockerfile instruction."""
-    return {
-        "USER": f"{USER_ID}:{USER_ID}",
-        "WORKDIR": WORKSPACE,
-        "ENV": f"LANG=C.UTF-8 HOME={HOME}",
-        "LABEL": f"app=stagewright {RECIPE_LABEL}={recipe_hash()}",
-        "CMD": '["python3"]',
-    }
-
-
-def dockerfile() -> str:
-    """Return the build file for a base image with apt."""
-    install = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
-    settings = "\n".join(f"{name} {value}" for name, value in image_settings().items())
-    return f"FROM {BASE_IMAGE}\nRUN {install} && {FINISH}\n{settings}\n"
-
-
-def bootstrap_command(suite: str, sources: Sequence[str], target: str) -> list[str]:
-    """Return the mmdebstrap command that writes the root file system to the tar file `target`."""
-    return [
-        "mmdebstrap",
-        "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
-        f'--customize-hook=chroot "$1" sh -euc {shlex.quote(FINISH)}',
-        suite,
-        target,
-        *sources,
-    ]
+PYTHON = Recipe("stagewright/python", PACKAGES, "Python, pip, venv, pytest, git, ripgrep")
+# Everything of the Python image too: a repository in both languages needs no third one.
+NODE = Recipe("stagewright/node", (*PACKAGES, "nodejs", "npm"), "Node, npm, Python, pip, venv, pytest, git, ripgrep")
+RECIPES = {"python": PYTHON, "node": NODE}
+OWN_IMAGES = {recipe.name: short for short, recipe in RECIPES.items()}
