@@ -1,12 +1,10 @@
 """Sandboxes in Docker containers: created, attached to and started in that order, and gone with their runner."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from anyio import CancelScope, fail_after
-from anyio.abc import ByteStream, SocketStream, UNIXSocketStream
 from docker import DockerClient
 
 from sandbox.attach import AttachWire
@@ -14,6 +12,7 @@ from sandbox.base import BaseTree, Environment, SandboxLostError, SandboxUnavail
 from sandbox.channel import Channel, open_channel
 from sandbox.container import parameters
 from sandbox.engine import Engine, open_engine
+from sandbox.hijack import attach
 from sandbox.reaper import owner_labels, remove_container, remove_orphans_with
 from sandbox.resident import ResidentSandbox
 from sandbox.setup_image import carried_paths
@@ -69,8 +68,8 @@ async def running_container(
     try:
         # Noted inside the worker thread: a cancelled caller never sees the return value.
         await engine.call(lambda client: created.append(_create(client, settings, files)))
-        stream = await _attached(engine, created[0])
-        wire = AttachWire(stream)
+        # Attached before the start, so that not a byte is lost.
+        wire = AttachWire(await attach(engine.endpoint, engine.version, created[0]))
         try:
             await _start(engine, created[0])
             async with open_channel(wire) as channel:
@@ -97,34 +96,6 @@ async def _start(engine: Engine, identifier: str) -> None:
         await engine.call(lambda client: client.api.start(identifier))
     except SandboxUnavailableError as error:
         raise SandboxUnavailableError(f"{error}. {NEEDS}") from error
-
-
-async def _attached(engine: Engine, identifier: str) -> ByteStream:
-    """Attach before the start, so that not a byte is lost."""
-    raw = await engine.call(lambda client: _attach(client, identifier))
-    if raw.family == socket.AF_UNIX:
-        return await UNIXSocketStream.from_socket(raw)
-    return await SocketStream.from_socket(raw)
-
-
-def _attach(client: DockerClient, identifier: str) -> socket.socket:
-    """Return a socket of our own to the container's streams.
-
-    :raises SandboxUnavailableError: the connection is of a kind that cannot be taken over.
-    """
-    query = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    taken: Any = client.api.attach_socket(identifier, params=query)
-    raw = getattr(taken, "_sock", taken)
-    if type(raw) is not socket.socket:
-        raise SandboxUnavailableError(
-            f"the engine is reached over {type(raw).__name__}, which sandboxes cannot use; "
-            "point DOCKER_HOST to a unix socket or plain TCP (for ssh: forward the remote socket to a local one)"
-        )
-    ours = raw.dup()
-    # The SDK's response would keep its descriptor open until somebody collects it.
-    taken.close()
-    raw.close()
-    return ours
 
 
 async def _greet(channel: Channel, image: str) -> None:

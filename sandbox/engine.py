@@ -1,17 +1,20 @@
 """The Docker engine as this package speaks to it: off the event loop, with errors in our words."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import docker
 import docker.errors
 import requests
 from anyio import CapacityLimiter, to_thread
 from docker import DockerClient
 
 from sandbox.base import SandboxUnavailableError
+from sandbox.connection import connect, negotiated_version
+from sandbox.endpoint import Endpoint, find_endpoint
 
 Answer = TypeVar("Answer")
 PARALLEL_CALLS = 4
@@ -26,7 +29,9 @@ HOW_TO_START = (
 class Engine:
     """A Docker client whose calls run in worker threads, at most four at a time."""
 
-    def __init__(self, client: DockerClient) -> None:
+    def __init__(self, client: DockerClient, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.version = str(client.api.api_version)
         self._client = client
         self._limiter = CapacityLimiter(PARALLEL_CALLS)
 
@@ -38,34 +43,44 @@ class Engine:
         try:
             return await to_thread.run_sync(function, self._client, limiter=self._limiter)
         except ENGINE_ERRORS as error:
-            raise SandboxUnavailableError(describe(error)) from error
+            raise SandboxUnavailableError(describe(error, self.endpoint)) from error
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, endpoint: Endpoint | None = None) -> str:
     """Say what the engine said, or that there is none."""
     if isinstance(error, docker.errors.ImageNotFound):
         return f"the image is missing: {error.explanation}. `stagewright sandbox build` builds the default one."
     if isinstance(error, docker.errors.APIError):
         return f"Docker refused: {error.explanation or error}"
-    return HOW_TO_START.format(reason=" ".join(str(error).split())[:200])
+    where = f"{endpoint.url}, {endpoint.why}: " if endpoint else ""
+    return HOW_TO_START.format(reason=where + " ".join(str(error).split())[:200])
 
 
-def _connect(request_seconds: float) -> DockerClient:
-    return docker.from_env(timeout=int(max(1, request_seconds)))
+def this_endpoint() -> Endpoint:
+    """Return the engine this process's user means.
+
+    :raises SandboxUnavailableError: it is of a kind that is not supported.
+    """
+    return find_endpoint(os.environ, Path.home())
+
+
+def _open(endpoint: Endpoint, request_seconds: float) -> DockerClient:
+    return connect(endpoint, negotiated_version(endpoint, min(request_seconds, PING_SECONDS)), request_seconds)
 
 
 @asynccontextmanager
 async def open_engine(request_seconds: float = 60) -> AsyncIterator[Engine]:
-    """Connect to the engine of the environment (`DOCKER_HOST`), with a time limit for each request.
+    """Connect to the engine this user means, with a time limit for each request.
 
-    :raises SandboxUnavailableError: it does not answer.
+    :raises SandboxUnavailableError: it does not answer, or is too old or too new.
     """
+    endpoint = this_endpoint()
     try:
-        client = await to_thread.run_sync(_connect, request_seconds)
+        client = await to_thread.run_sync(_open, endpoint, max(1.0, request_seconds))
     except ENGINE_ERRORS as error:
-        raise SandboxUnavailableError(describe(error)) from error
+        raise SandboxUnavailableError(describe(error, endpoint)) from error
     try:
-        yield Engine(client)
+        yield Engine(client, endpoint)
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(client.close)
