@@ -35,13 +35,15 @@ class Engine:
         self._client = client
         self._limiter = CapacityLimiter(PARALLEL_CALLS)
 
-    async def call(self, function: Callable[[DockerClient], Answer]) -> Answer:
+    async def call(self, function: Callable[[DockerClient], Answer], *, abandon: bool = False) -> Answer:
         """Run `function` with the client in a worker thread; a cancelled caller still waits for it.
+
+        With `abandon` it does not: the caller has its own way to end `function`.
 
         :raises SandboxUnavailableError: the engine refused or does not answer.
         """
         try:
-            return await to_thread.run_sync(function, self._client, limiter=self._limiter)
+            return await to_thread.run_sync(function, self._client, limiter=self._limiter, abandon_on_cancel=abandon)
         except ENGINE_ERRORS as error:
             raise SandboxUnavailableError(describe(error, self.endpoint)) from error
 

@@ -78,3 +78,11 @@ PYTHON = Recipe("stagewright/python", PACKAGES, "Python, pip, venv, pytest, git,
 NODE = Recipe("stagewright/node", (*PACKAGES, "nodejs", "npm"), "Node, npm, Python, pip, venv, pytest, git, ripgrep")
 RECIPES = {"python": PYTHON, "node": NODE}
 OWN_IMAGES = {recipe.name: short for short, recipe in RECIPES.items()}
+
+
+def how_to_get(image: str) -> str:
+    """Return the command that brings an image which is not here."""
+    plain = image.removesuffix(":latest")
+    if plain not in OWN_IMAGES:
+        return f"docker pull {image}"
+    return "stagewright sandbox build" if plain == PYTHON.name else f"stagewright sandbox build {OWN_IMAGES[plain]}"
