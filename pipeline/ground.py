@@ -1,12 +1,12 @@
 """What exists when an item's turn comes: the tree so far, and what the items before it declare."""
 
 import difflib
-import unicodedata
 from posixpath import basename, dirname
 
 from pipeline.selectors import split
 from pipeline.symbols import enclosing, is_readable, symbols
 from pipeline.tree_view import TreeView
+from sandbox.judgement import fold
 from stages.artifacts import FileChange, WorkItem
 
 _SUGGESTIONS = 3
@@ -110,8 +110,3 @@ def _folders(path: str) -> list[str]:
     while path := dirname(path):
         folders.append(path)
     return folders[::-1]
-
-
-def fold(path: str) -> str:
-    """Return what paths have in common that some file systems take for the same."""
-    return unicodedata.normalize("NFC", path).casefold()

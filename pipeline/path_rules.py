@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from pipeline.globs import matches
-from pipeline.ground import fold
 from pipeline.rejection import Rejection
 from pipeline.selectors import split
+from sandbox.judgement import fold
 from stages.artifacts import TicketScope, WorkItem
 from stages.paths import normalise
 from stages.tool import RefusedError

@@ -11,6 +11,7 @@ MAX_FILES = 2_000
 MAX_FILE_BYTES = 10 << 20
 MAX_TOTAL_BYTES = 50 << 20
 MAX_PATH_BYTES = 4_000
+MAX_NAME_BYTES = 255
 LINK_MODE: FileMode = "120000"
 SUBMODULE_MODE = "160000"
 # What HFS+ leaves out when it compares names, so that `.g\u200cit` is `.git` there.
@@ -37,6 +38,8 @@ def refuse_path(path: str) -> None:
         raise UnacceptableChangeError("path", _shown(path), reason)
     if len(path.encode()) > MAX_PATH_BYTES:
         raise UnacceptableChangeError("path", _shown(path), f"is longer than {MAX_PATH_BYTES} bytes")
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/")):
+        raise UnacceptableChangeError("path", _shown(path), f"has a name longer than {MAX_NAME_BYTES} bytes")
 
 
 def refuse_link(path: str, target: bytes) -> None:

@@ -46,7 +46,7 @@ class UnacceptableChangeError(SandboxError):
 class ExecResult:
     """What a command did. Output keeps the head and the tail when it was longer than asked for.
 
-    `exit_code` is None when the command was killed (time limit, memory). `*_bytes` count what it wrote.
+    `exit_code` is None when the command was killed (time limit, memory, disk). `*_bytes` count what it wrote.
     """
 
     exit_code: int | None
@@ -58,18 +58,22 @@ class ExecResult:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     stragglers: int = 0
+    disk_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTree:
     """The commit a sandbox starts from: its id, a pack of that commit alone, and its files.
 
-    `entries` maps each path to (mode, object id) as `git ls-tree -r` gives them.
+    `entries` maps each path to (mode, object id) as `git ls-tree -r` gives them. `submodules` are paths at which the
+    commit has another repository; nothing of theirs goes in or comes out. `size` is what the files take up on a disk.
     """
 
     commit: str
     pack: bytes
     entries: Mapping[str, tuple[str, str]]
+    submodules: frozenset[str] = frozenset()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,10 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a container of a run is made of. Sizes in bytes, `cpus` in cores."""
+    """What a container of a run is made of. Sizes in bytes, `cpus` in cores; without `runtime` the engine's own.
+
+    Commands reach the hosts of `allowlist`, with `network` every public one, through a proxy; else nothing.
+    """
 
     image: str
     memory: int
@@ -144,7 +151,9 @@ class Environment:
     pids: int
     disk: int
     network: bool = False
+    allowlist: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    runtime: str | None = None
 
 
 class Backend(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast, get_args
 
-from sandbox.acceptance import LINK_MODE, SUBMODULE_MODE, refuse_count, refuse_link, refuse_path, refuse_sizes
+from sandbox.acceptance import LINK_MODE, SUBMODULE_MODE, refuse_count, refuse_path, refuse_sizes
 from sandbox.base import (
     EMPTY,
     BaseTree,
@@ -16,6 +16,7 @@ from sandbox.base import (
     Snapshot,
     UnacceptableChangeError,
 )
+from sandbox.judgement import Judge
 from sandbox.tree_scripts import CLEAN, LEFTOVERS, MANIFEST, POPULATE, exclude_lines, index_entries, split_manifest
 
 GIT_SECONDS = 300.0
@@ -79,6 +80,7 @@ class WorkTree:
         self._base = base
         self._exclude = exclude_lines(carried)
         self._carried_from = carried_from
+        self._judge = Judge(base)
         self._format = "sha256" if len(base.commit) == 64 else "sha1"
 
     async def populate(self) -> None:
@@ -99,6 +101,7 @@ class WorkTree:
             state = await self._state(path, fact)
             if not self._is_base(path, state):
                 files[path] = state
+        self._judge.refuse(files)
         return Snapshot({path: files[path] for path in sorted(files, key=_as_bytes)})
 
     async def restore(self, snapshot: Snapshot) -> None:
@@ -138,11 +141,14 @@ class WorkTree:
             if path.endswith("/"):
                 raise UnacceptableChangeError("submodule", path, "is a git repository of its own")
         paths = list(dict.fromkeys([*changed, *added]))
+        for path in paths:
+            refuse_path(path)
         facts = dict(zip(paths, await self._container.facts(paths), strict=True)) if paths else {}
+        # What git cannot find is gone, though something may stand behind a symlink in the place of its folder.
+        facts |= {path: FileFacts("missing", 0, 0) for path, letter in changed.items() if letter == "D"}
         # A path under which other files stand now is a deleted file, not a folder in a commit.
         kept = {path: fact for path, fact in facts.items() if fact.kind not in {"missing", "folder"}}
         for path, fact in kept.items():
-            refuse_path(path)
             if fact.kind == "other":
                 raise UnacceptableChangeError("mode", path, "is neither a file nor a symlink")
         refuse_sizes({path: fact.size for path, fact in kept.items()})
@@ -156,7 +162,6 @@ class WorkTree:
         except SandboxPathError as error:
             raise UnacceptableChangeError("mode", path, f"cannot be read: {error.reason}") from error
         if fact.kind == "link":
-            refuse_link(path, content)
             return FileState(LINK_MODE, content)
         return FileState("100755" if fact.mode & 0o100 else "100644", content)
 

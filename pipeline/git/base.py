@@ -22,7 +22,7 @@ def read_base(git: Git, commit: str) -> BaseTree:
     """
     listing = _listing(git, commit)
     root = git.run("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
-    objects = sorted({commit, root, *(entry.identifier for entry in listing)})
+    objects = sorted({commit, root, *(entry.identifier for entry in listing if entry.kind != "commit")})
     try:
         pack = git.run("pack-objects", "--stdout", "-q", stdin="".join(f"{name}\n" for name in objects).encode())
     except GitError as error:
@@ -31,12 +31,13 @@ def read_base(git: Git, commit: str) -> BaseTree:
             "a partial clone gets it with `git fetch --refetch --no-filter`"
         ) from error
     files = {entry.path: (entry.mode, entry.identifier) for entry in listing if entry.kind == "blob"}
-    return BaseTree(commit, pack, files)
+    submodules = frozenset(entry.path for entry in listing if entry.kind == "commit")
+    return BaseTree(commit, pack, files, submodules)
 
 
 def _listing(git: Git, commit: str) -> list[_Entry]:
     lines = git.run("ls-tree", "-r", "-t", "-z", "--full-tree", commit).split(b"\0")
-    return [entry for entry in map(_entry, filter(None, lines)) if entry.kind != "commit"]
+    return [_entry(line) for line in lines if line]
 
 
 def _entry(line: bytes) -> _Entry:

@@ -7,12 +7,10 @@ from pathlib import Path
 from pipeline.errors import GitError
 from pipeline.git.blobs import BlobReader
 from pipeline.git.command import Git
-from sandbox.base import BaseTree, FileState, Snapshot
-from stages.paths import normalise
-from stages.tool import RefusedError
+from sandbox.base import BaseTree, Snapshot, UnacceptableChangeError
+from sandbox.judgement import Judge
 
 _ABSENT = "0" * 40
-_MODES = ("100644", "100755", "120000")
 _DIFF = (
     "diff-tree",
     "-r",
@@ -37,15 +35,15 @@ class TreeStore:
     def __init__(self, git: Git, base: BaseTree) -> None:
         self._git = git
         self._base = base
+        self._judge = Judge(base)
         self._blobs = BlobReader(git, base)
 
     def write(self, snapshot: Snapshot) -> str:
         """Store base plus `snapshot` and return the tree's id; the user's files and index are not involved.
 
-        :raises GitError: a path or mode no change may have, or git failed.
+        :raises GitError: something no change may hold, whatever extraction let through, or git failed.
         """
-        for path, state in snapshot.files.items():
-            _admit(path, state)
+        self._admit(snapshot)
         with tempfile.TemporaryDirectory(prefix="stagewright-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
             self._git.run("read-tree", f"{self._base.commit}^{{tree}}", environment=index)
@@ -71,6 +69,12 @@ class TreeStore:
         kept = {path for path, state in snapshot.files.items() if state is not None}
         return frozenset((self._base.entries.keys() - snapshot.files.keys()) | kept)
 
+    def _admit(self, snapshot: Snapshot) -> None:
+        try:
+            self._judge.refuse(snapshot.files)
+        except UnacceptableChangeError as refusal:
+            raise GitError(f"the change cannot be stored ({refusal.code}): {refusal}") from refusal
+
     def _index_lines(self, snapshot: Snapshot, folder: Path) -> bytes:
         written = [(path, state) for path, state in snapshot.files.items() if state is not None]
         names = self._hashed((state.content for _, state in written), folder)
@@ -88,17 +92,3 @@ class TreeStore:
             return []
         listing = "".join(f"{file}\n" for file in files).encode()
         return self._git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listing).decode().split()
-
-
-def _admit(path: str, state: FileState | None) -> None:
-    """Refuse what may never be in a branch, whatever extraction let through."""
-    try:
-        normal = normalise(path)
-    except RefusedError as refusal:
-        raise GitError(f"a change to {path!r} cannot be stored: {refusal.reason}") from refusal
-    if normal != path:
-        raise GitError(f"a change to {path!r} cannot be stored: its plain spelling is {normal!r}")
-    if state is not None and state.mode not in _MODES:
-        raise GitError(f"{path!r} has mode {state.mode}; only files and symlinks can be stored, never submodules")
-    if path == ".gitmodules" and state is not None and state.mode == "120000":
-        raise GitError("'.gitmodules' may not be a symlink")

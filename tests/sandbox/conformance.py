@@ -204,6 +204,21 @@ class SandboxConformance:
             "deep/er/still.txt": None,
         }
 
+    async def test_a_link_in_the_place_of_a_folder_hides_the_files_of_the_folder(
+        self, opener: Opener, base: BaseTree
+    ) -> None:
+        async with opener(base) as sandbox:
+            await shell(sandbox, "mkdir data/er; echo other > data/er/still.txt; rm -r deep; ln -s data deep")
+            snapshot = await sandbox.snapshot()
+            assert dict(snapshot.files) == {
+                "data/er/still.txt": FileState("100644", b"other\n"),
+                "deep": FileState("120000", b"data"),
+                "deep/er/still.txt": None,
+            }
+            await sandbox.restore(Snapshot())
+            await sandbox.restore(snapshot)
+            assert await sandbox.snapshot() == snapshot
+
     async def test_restore_reproduces_a_snapshot_in_another_sandbox(self, opener: Opener, base: BaseTree) -> None:
         async with opener(base) as first:
             await shell(first, "echo 2 > app.py; rm run.sh; mkdir n; printf '\\0' > n/b; ln -s ../app.py n/l")
@@ -280,6 +295,9 @@ class SandboxConformance:
             ("path", "touch 'a\u202eb'"),
             ("path", "touch \"$(printf 'a\\377b')\""),
             ("path", "touch 'a\\b'"),
+            ("same_name", "echo x > APP.py"),
+            ("same_name", "mkdir Deep; echo x > Deep/new"),
+            ("same_name", "echo x > 'unicode e\u0301\u4e16.txt'"),
             ("too_many_files", "mkdir many; cd many; seq 2001 | xargs touch"),
             ("file_too_large", "truncate -s 10485761 big"),
             ("too_large", "for n in 1 2 3 4 5 6; do truncate -s 9M big$n; done"),
