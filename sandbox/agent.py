@@ -4,7 +4,7 @@ Its source is handed over as the argument of `python3 -c`, so it is one file of 
 and keeps to what Python 3.8 knows. A frame is two big-endian lengths, a JSON header and a raw payload.
 """
 # os and open, not pathlib: the calls here run as PID 1 of every sandbox, want flags of open(2), and boot time counts.
-# ruff: noqa: PTH102, PTH103, PTH104, PTH108, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import posixpath
 import selectors
 import shutil
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -28,9 +29,15 @@ MAX_HEADER = 8 << 20
 MAX_PAYLOAD = 512 << 20
 MAX_JOBS = 64
 CHUNK = 1 << 16
+# Both ends know these two: see sandbox/tunnels.py.
+MAX_TUNNELS = 64
+WINDOW = 1 << 18
 DRAIN_SECONDS = 0.25
 SWEEP_SECONDS = 10.0
 LOOK_SECONDS = 2.0
+WATCH_SECONDS = 0.05
+SLICE_SECONDS = 0.005
+LEAST_FREE = 1 << 30
 PR_SET_DUMPABLE = 4
 JOB_VARIABLE = "STAGEWRIGHT_JOB"
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -97,11 +104,14 @@ class Job:
         keep = header["keep"]
         self.outputs = {"out": Output(keep), "err": Output(keep)}
         self.stdin = memoryview(stdin)
+        self.more = header.get("more", False)
+        self.unanswered: int | None = None
         self.pipes: dict[str, int] = {}
         self.pid = 0
         self.status: int | None = None
         self.drain_until = 0.0
         self.timed_out = False
+        self.disk_full = False
         self.stragglers = 0
         self.oom_before = oom_kills()
 
@@ -274,6 +284,266 @@ class Files:
                 os.unlink(where)
 
 
+class Tunnel:
+    """One connection a command made to the proxy's port, as this end knows it."""
+
+    def __init__(self, number: int, connection: socket.socket) -> None:
+        self.number = number
+        self.connection = connection
+        self.unsent = bytearray()
+        self.room = WINDOW
+        self.heard_all = False
+        self.told_all = False
+        self.closing = False
+        self.closed = False
+        self.watched = 0
+
+
+class Tunnels:
+    """Carries connections to one port of this container over the channel; the host decides what becomes of them.
+
+    Each direction has a window, so that neither end holds more than that of what the other does not take. A number
+    is free again once both ends have said that the connection is closed.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.open: dict[int, Tunnel] = {}
+        self.last = 0
+        self.listener: socket.socket | None = None
+        self.listening = False
+
+    def listen(self, port: int) -> None:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(MAX_TUNNELS)
+        listener.setblocking(False)
+        self.listener = listener
+        self.heed()
+
+    def heed(self) -> None:
+        """Accept connections while there is room for more; the others wait in the kernel."""
+        if self.listener is None:
+            return
+        listener = self.listener
+        wanted = len(self.open) < MAX_TUNNELS
+        if wanted and not self.listening:
+            self.agent.selector.register(self.listener, selectors.EVENT_READ, lambda: self.accept(listener))
+        elif self.listening and not wanted:
+            self.agent.selector.unregister(listener)
+        self.listening = wanted
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        self.last += 1
+        tunnel = self.open[self.last] = Tunnel(self.last, connection)
+        self.tell(tunnel, "opened")
+        self.watch(tunnel)
+        self.heed()
+
+    def tell(self, tunnel: Tunnel, kind: str, payload: bytes = b"", **fields: int) -> None:
+        self.agent.send({"id": tunnel.number, "kind": kind, **fields}, payload)
+
+    def watch(self, tunnel: Tunnel) -> None:
+        events = 0
+        if not tunnel.closed:
+            events |= selectors.EVENT_READ if tunnel.room and not tunnel.heard_all and not tunnel.closing else 0
+            events |= selectors.EVENT_WRITE if tunnel.unsent else 0
+        if events == tunnel.watched:
+            return
+        if tunnel.watched:
+            self.agent.selector.unregister(tunnel.connection)
+        if events:
+            self.agent.selector.register(tunnel.connection, events, lambda: self.ready(tunnel))
+        tunnel.watched = events
+
+    def ready(self, tunnel: Tunnel) -> None:
+        try:
+            self.hear(tunnel)
+            self.flush(tunnel)
+        except OSError:
+            self.close(tunnel)
+        self.watch(tunnel)
+
+    def hear(self, tunnel: Tunnel) -> None:
+        if tunnel.closed or tunnel.closing or tunnel.heard_all or not tunnel.room:
+            return
+        try:
+            data = tunnel.connection.recv(min(CHUNK, tunnel.room))
+        except BlockingIOError:
+            return
+        if data:
+            tunnel.room -= len(data)
+            self.tell(tunnel, "arrived", data)
+            return
+        tunnel.heard_all = True
+        self.tell(tunnel, "finished")
+
+    def flush(self, tunnel: Tunnel) -> None:
+        if tunnel.closed:
+            return
+        if tunnel.unsent:
+            try:
+                sent = tunnel.connection.send(tunnel.unsent[:CHUNK])
+            except BlockingIOError:
+                return
+            del tunnel.unsent[:sent]
+            self.tell(tunnel, "taken", count=sent)
+        if tunnel.unsent:
+            return
+        if tunnel.closing:
+            self.close(tunnel)
+        elif tunnel.told_all:
+            tunnel.connection.shutdown(socket.SHUT_WR)
+
+    def close(self, tunnel: Tunnel) -> None:
+        if not tunnel.closed:
+            tunnel.closed = True
+            self.watch(tunnel)
+            tunnel.connection.close()
+            tunnel.unsent.clear()
+            self.tell(tunnel, "closed")
+        if tunnel.closing:
+            self.open.pop(tunnel.number, None)
+            self.heed()
+
+    def obey(self, operation: str, header: dict[str, Any], payload: bytes) -> None:
+        """Do what the host says about a connection, which may be over meanwhile; there is no answer."""
+        tunnel = self.open.get(header["id"])
+        if tunnel is None:
+            return
+        if operation == "tunnel.send" and not tunnel.closed:
+            tunnel.unsent += payload
+        elif operation == "tunnel.take":
+            tunnel.room += header["count"]
+        elif operation == "tunnel.finish":
+            tunnel.told_all = True
+        elif operation == "tunnel.close":
+            tunnel.closing = True
+            if tunnel.closed:
+                self.close(tunnel)
+        self.ready(tunnel)
+
+
+class DiskWatch:
+    """Counts what a work tree on a disk holds, a slice at a time, and says when it is too much.
+
+    A look at the free space costs nothing and tells when a count is due. What was deleted but is still open counts.
+    """
+
+    def __init__(self, root: str, limit: int) -> None:
+        self.root = root
+        self.limit = self.allowed = limit
+        self.used = 0
+        self.free = self.free_now()
+        # Whatever hides from the count, the machine's disk is never filled up by a command.
+        self.least_free = min(LEAST_FREE, self.free // 2)
+        self.folders: list[str] = []
+        self.linked: set[int] = set()
+        self.count = 0
+        self.began = self.due_at = time.monotonic()
+
+    def free_now(self) -> int:
+        facts = os.statvfs(self.root)
+        return facts.f_bavail * facts.f_frsize
+
+    def counting(self) -> bool:
+        return bool(self.folders)
+
+    def look(self) -> None:
+        """Go on with a count, or begin one when it is due or the disk got fuller by half of what is left."""
+        if not self.counting():
+            gone = self.free - self.free_now()
+            if time.monotonic() < self.due_at and gone < max(self.allowed - self.used, 0) // 2:
+                return
+            self.begin()
+        until = time.monotonic() + SLICE_SECONDS
+        while self.folders and time.monotonic() < until:
+            self.count_folder(self.folders.pop())
+        if not self.folders:
+            self.conclude()
+
+    def begin(self) -> None:
+        self.folders, self.count = [self.root], 0
+        self.linked.clear()
+        self.free = self.free_now()
+        self.began = time.monotonic()
+
+    def conclude(self) -> None:
+        self.used = self.count + self.deleted()
+        if self.used <= self.limit:
+            self.allowed = self.limit
+        took = time.monotonic() - self.began
+        self.due_at = time.monotonic() + max(LOOK_SECONDS, 10 * took)
+
+    def recount(self) -> None:
+        """Count to the end, and allow no more than that: a tree that is too full may only shrink."""
+        self.begin()
+        while self.folders:
+            self.count_folder(self.folders.pop())
+        self.conclude()
+        self.allowed = max(self.limit, self.used)
+
+    def count_folder(self, folder: str) -> None:
+        try:
+            entries = list(os.scandir(folder))
+        except PermissionError:
+            entries = self.opened(folder)
+        except OSError:
+            return
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(facts.st_mode):
+                    self.folders.append(entry.path)
+            except OSError:
+                continue
+            self.add(facts)
+
+    def opened(self, folder: str) -> list[os.DirEntry[str]]:
+        """List a folder its owner has closed, and leave it closed."""
+        try:
+            mode = stat.S_IMODE(os.lstat(folder).st_mode)
+            os.chmod(folder, mode | 0o500)
+            try:
+                return list(os.scandir(folder))
+            finally:
+                os.chmod(folder, mode)
+        except OSError:
+            return []
+
+    def add(self, facts: os.stat_result) -> None:
+        if facts.st_nlink != 1 and not stat.S_ISDIR(facts.st_mode):
+            if facts.st_ino in self.linked:
+                return
+            self.linked.add(facts.st_ino)
+        self.count += facts.st_blocks * 512
+
+    def deleted(self) -> int:
+        """Return the bytes of files that are gone from the tree and still open somewhere."""
+        device, before = os.stat(self.root).st_dev, self.count
+        for pid in process_ids():
+            with contextlib.suppress(OSError):
+                for name in os.listdir(f"/proc/{pid}/fd"):
+                    with contextlib.suppress(OSError):
+                        facts = os.stat(f"/proc/{pid}/fd/{name}")
+                        if facts.st_dev == device and facts.st_nlink == 0:
+                            self.add(facts)
+        found, self.count = self.count - before, before
+        return found
+
+    def full(self) -> bool:
+        return self.used > self.allowed or self.free_now() < self.least_free
+
+    def hopeless(self) -> bool:
+        return self.used > 2 * self.limit + LEAST_FREE
+
+
 class Agent:
     """The loop: one thread, one selector, no blocking call but the sweep."""
 
@@ -284,9 +554,11 @@ class Agent:
         self.heard_at = time.monotonic()
         self.selector = selectors.DefaultSelector()
         self.jobs: dict[int, Job] = {}
+        self.watch_of_disk: DiskWatch | None = None
         self.received = bytearray()
         self.to_send: list[memoryview] = []
         self.running = True
+        self.tunnels = Tunnels(self)
         self.take_streams()
         self.wakes = self.take_signals()
 
@@ -369,16 +641,27 @@ class Agent:
         operation = header["op"]
         if operation == "exec":
             self.start(number, header, payload)
-        elif operation == "kill":
-            self.kill(header["job"])
+        elif operation == "feed":
+            self.take_more(number, header, payload)
+        elif operation in ("kill", "limit", "ping"):
+            self.steer(operation, header)
             self.send({"id": number, "kind": "done"})
-        elif operation == "ping":
+        elif operation == "tunnel.listen":
+            self.tunnels.listen(header["port"])
             self.send({"id": number, "kind": "done"})
+        elif operation.startswith("tunnel."):
+            self.tunnels.obey(operation, header, payload)
         elif operation == "read":
             content = self.files.read(header["path"], header["limit"], follow=header["follow"])
             self.send({"id": number, "kind": "content"}, content)
         else:
             self.change_file(number, operation, header, payload)
+
+    def steer(self, operation: str, header: dict[str, Any]) -> None:
+        if operation == "kill":
+            self.kill(header["job"])
+        elif operation == "limit":
+            self.watch_of_disk = DiskWatch(self.files.root, header["bytes"])
 
     def change_file(self, number: int, operation: str, header: dict[str, Any], payload: bytes) -> None:
         if operation == "stat":
@@ -480,7 +763,7 @@ class Agent:
         err_write = out_write
         if not job.merge:
             ours["err"], err_write = os.pipe()
-        if job.stdin:
+        if job.stdin or job.more:
             in_read, ours["in"] = os.pipe()
         else:
             in_read = os.open(os.devnull, os.O_RDONLY)
@@ -497,7 +780,9 @@ class Agent:
     def close_pipe(self, job: Job, name: str) -> None:
         descriptor = job.pipes.pop(name, None)
         if descriptor is not None:
-            self.selector.unregister(descriptor)
+            # Input that waits for its next piece is not watched.
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(descriptor)
             os.close(descriptor)
 
     def feed(self, job: Job) -> None:
@@ -508,9 +793,30 @@ class Agent:
         except BlockingIOError:
             return
         except OSError:
-            job.stdin = job.stdin[:0]
-        if not job.stdin:
+            job.stdin, job.more = job.stdin[:0], False
+        if job.stdin:
+            return
+        if job.more:
+            self.selector.unregister(job.pipes["in"])
+        else:
             self.close_pipe(job, "in")
+        self.acknowledge(job)
+
+    def take_more(self, number: int, header: dict[str, Any], payload: bytes) -> None:
+        """Take the next piece of a command's input; it is answered once the command has taken it."""
+        job = self.jobs.get(header["job"])
+        if job is None or "in" not in job.pipes:
+            raise RefusedError("missing", "the command reads no more")
+        if job.stdin:
+            raise RefusedError("busy", "the piece before is not read yet")
+        job.stdin, job.more, job.unanswered = memoryview(payload), not header["last"], number
+        self.selector.register(job.pipes["in"], selectors.EVENT_WRITE, lambda: self.feed(job))
+        self.feed(job)
+
+    def acknowledge(self, job: Job) -> None:
+        number, job.unanswered = job.unanswered, None
+        if number is not None:
+            self.send({"id": number, "kind": "done"})
 
     def drain(self, job: Job, name: str, rounds: int = 16) -> None:
         """Take what a pipe holds, but not for ever: other pipes and the protocol wait."""
@@ -568,6 +874,7 @@ class Agent:
         for name in list(job.pipes):
             self.close_pipe(job, name)
         del self.jobs[job.number]
+        self.acknowledge(job)
         self.send(*self.result(job))
 
     def sweep(self, job: Job) -> None:
@@ -607,11 +914,12 @@ class Agent:
             "out_bytes": out.total,
             "err_bytes": err.total,
             "stragglers": job.stragglers,
+            "disk_full": job.disk_full,
         }
         return header, payloads[0] + payloads[1]
 
     def exit_code(self, job: Job, *, oom: bool) -> int | None:
-        if job.timed_out or job.status is None:
+        if job.timed_out or job.status is None or job.disk_full:
             return None
         if os.WIFSIGNALED(job.status):
             number = os.WTERMSIG(job.status)
@@ -623,12 +931,30 @@ class Agent:
         if job is not None:
             self.finish(job)
 
+    def watch_disk(self) -> None:
+        """Kill what runs while the work tree grows over its limit; one far over it ends the sandbox."""
+        watch = self.watch_of_disk
+        if watch is None or not self.jobs:
+            return
+        watch.look()
+        if not watch.full():
+            return
+        for job in list(self.jobs.values()):
+            job.disk_full = True
+            self.finish(job)
+        watch.recount()
+        if watch.hopeless():
+            self.stop()
+
     # -- life --------------------------------------------------------------------------------------------------
 
     def next_wake(self) -> float:
         jobs = self.jobs.values()
         ends = [job.deadline if job.status is None else min(job.drain_until, job.deadline) for job in jobs]
-        first: float = min(self.heard_at + self.idle, self.dies_at, time.monotonic() + LOOK_SECONDS, *ends)
+        look = LOOK_SECONDS
+        if jobs and self.watch_of_disk is not None:
+            look = 0.0 if self.watch_of_disk.counting() else WATCH_SECONDS
+        first: float = min(self.heard_at + self.idle, self.dies_at, time.monotonic() + look, *ends)
         return max(0.0, first - time.monotonic())
 
     def run(self) -> None:
@@ -639,6 +965,7 @@ class Agent:
             self.reap()
             for job in list(self.jobs.values()):
                 self.settle(job)
+            self.watch_disk()
             now = time.monotonic()
             if now > self.heard_at + self.idle or now > self.dies_at or self.told_to_end():
                 self.stop()

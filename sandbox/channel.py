@@ -1,7 +1,7 @@
 """Calls to the agent of a running sandbox: many at once, each with an id, none that can hang."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -10,7 +10,18 @@ import anyio
 from anyio import CancelScope, EndOfStream, Event, create_task_group, fail_after, get_cancelled_exc_class, move_on_after
 
 from sandbox.base import SandboxLostError
-from sandbox.frames import Content, Done, Exited, ForeignFrameError, FrameReader, Hello, Refusal, Reply, encode
+from sandbox.frames import (
+    Content,
+    Done,
+    Exited,
+    ForeignFrameError,
+    FrameReader,
+    Hello,
+    Refusal,
+    Reply,
+    TunnelFrame,
+    encode,
+)
 
 PING_SECONDS = 15.0
 SILENCE_SECONDS = 45.0
@@ -33,6 +44,17 @@ class Wire(Protocol):
 
     def last_words(self) -> str:
         """Return what the agent said outside its frames, for an error message."""
+        ...
+
+
+class Carrier(Protocol):
+    """Takes what belongs to connections that commands made, see sandbox.tunnels."""
+
+    def deliver(self, frame: TunnelFrame, payload: bytes) -> None:
+        """Take a frame at once.
+
+        :raises ForeignFrameError: it breaks the rules of connections.
+        """
         ...
 
 
@@ -62,6 +84,7 @@ class Channel:
         self._hello = _Call()
         self._calls: dict[int, _Call] = {HELLO: self._hello}
         self._lost: str | None = None
+        self._carrier: Carrier | None = None
 
     async def hello(self) -> Hello:
         """Wait for the agent's first frame.
@@ -71,9 +94,11 @@ class Channel:
         return (await self._answer(self._hello, Hello))[0]
 
     async def call(
-        self, expected: type[Expected], header: dict[str, Any], payload: bytes = b""
+        self, expected: type[Expected], header: dict[str, Any], payload: bytes = b"", *, rest: Sequence[bytes] = ()
     ) -> tuple[Expected, bytes]:
         """Ask the agent for something; cancelling kills the command that was asked for.
+
+        `rest` are further pieces of a command's input, each sent once the one before is taken.
 
         :raises RefusedByAgentError: the agent says no.
         :raises SandboxLostError: the sandbox is gone or talks nonsense.
@@ -81,12 +106,31 @@ class Channel:
         number = next(self._numbers)
         call = self._calls[number] = _Call()
         try:
-            await self._send({**header, "id": number}, payload)
+            await self._send({**header, "id": number, **({"more": True} if rest else {})}, payload)
+            await self._feed(number, rest)
             return await self._answer(call, expected)
         except get_cancelled_exc_class():
             if expected is Exited:
                 await self._kill(number)
             raise
+
+    def carry(self, carrier: Carrier) -> None:
+        """Hand frames of connections to a carrier; without one none may come."""
+        self._carrier = carrier
+
+    async def post(self, header: Mapping[str, Any], payload: bytes = b"") -> None:
+        """Send what has no answer.
+
+        :raises SandboxLostError: the sandbox is gone.
+        """
+        await self._send(dict(header), payload)
+
+    async def _feed(self, job: int, pieces: Sequence[bytes]) -> None:
+        for left, piece in zip(range(len(pieces) - 1, -1, -1), pieces, strict=True):
+            try:
+                await self.call(Done, {"op": "feed", "job": job, "last": left == 0}, piece)
+            except RefusedByAgentError:
+                return  # it has ended, or reads no more; its answer says how
 
     async def ping(self) -> None:
         """Ask for a sign of life; none within the silence limit means the sandbox is lost."""
@@ -155,6 +199,11 @@ class Channel:
             self.lose(f"its agent sent {error}")
 
     def _deliver(self, reply: Reply, payload: bytes) -> None:
+        if isinstance(reply, TunnelFrame):
+            if self._carrier is None:
+                raise ForeignFrameError("a frame of a connection where none can be")
+            self._carrier.deliver(reply, payload)
+            return
         call = self._calls.pop(reply.id, None)
         if call is None:
             raise ForeignFrameError(f"an answer to a question {reply.id} nobody asked")

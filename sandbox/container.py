@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Literal
 
+from docker.types import Mount
+
 from sandbox.base import Environment
+from sandbox.placement import Placement, place_work_tree
 from sandbox.recipe import HOME, USER_ID, WORKSPACE
 
 MIB = 1 << 20
@@ -30,22 +33,35 @@ def seccomp_profile() -> str:
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
-def memory_files(disk: int) -> dict[str, str]:
-    """Return the file systems in memory. Together they stay below `disk` + 1 GiB, which has to fit into the memory."""
+def memory_files(placement: Placement) -> dict[str, str]:
+    """Return the file systems in memory. All but the work tree stay well below 1 GiB, which memory has to spare."""
     common = "rw,nosuid,nodev,exec"
     owner = f"uid={USER_ID},gid={USER_ID}"
-    return {
-        WORKSPACE: f"{common},size={disk},nr_inodes=400k,{owner},mode=0755",
+    work_tree = {WORKSPACE: f"{common},size={placement.limit},nr_inodes=400k,{owner},mode=0755"}
+    return (work_tree if placement.where == "memory" else {}) | {
         "/tmp": f"{common},size={SCRATCH},nr_inodes=200k,mode=1777",  # noqa: S108 - the container's, not the host's
         HOME: f"{common},size={HOME_SIZE},nr_inodes=50k,{owner},mode=0700",
     }
 
 
-def parameters(environment: Environment, labels: Mapping[str, str], purpose: Purpose = "work") -> dict[str, Any]:
+def volume(labels: Mapping[str, str]) -> Mount:
+    """Return a work tree on disk: a volume without a name, which the engine removes with its container."""
+    return Mount(WORKSPACE, None, type="volume", labels=dict(labels))
+
+
+def parameters(
+    environment: Environment,
+    labels: Mapping[str, str],
+    purpose: Purpose = "work",
+    placement: Placement | None = None,
+) -> dict[str, Any]:
     """Return the arguments of `containers.create`. `detach` must stay out: with it stdin would outlive the runner.
 
     A container for setup keeps what it writes, for it becomes an image; all else is the same.
     """
+    place = placement or place_work_tree(0, 0, disk=environment.disk, memory=environment.memory)
+    on_volume = purpose == "work" and place.where == "disk"
+    limits = [("nofile", 4096), ("core", 0), *([("fsize", place.limit)] if on_volume else [])]
     return {
         "image": environment.image,
         "entrypoint": ["python3"],
@@ -55,7 +71,7 @@ def parameters(environment: Environment, labels: Mapping[str, str], purpose: Pur
         "hostname": "sandbox",
         "environment": {"HOME": HOME, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         "labels": dict(labels),
-        "network_mode": "bridge" if environment.network else "none",
+        "network_mode": "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
         "read_only": purpose == "work",
@@ -67,8 +83,10 @@ def parameters(environment: Environment, labels: Mapping[str, str], purpose: Pur
         "memswap_limit": environment.memory,
         "nano_cpus": int(environment.cpus * 1e9),
         "pids_limit": environment.pids,
-        "ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}],
-        "tmpfs": memory_files(environment.disk) if purpose == "work" else {},
+        "ulimits": [{"Name": name, "Soft": limit, "Hard": limit} for name, limit in limits],
+        "tmpfs": memory_files(place) if purpose == "work" else {},
+        "mounts": [volume(labels)] if on_volume else [],
+        "runtime": environment.runtime,
         "stdin_open": True,
         "tty": False,
         "auto_remove": True,

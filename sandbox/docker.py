@@ -1,6 +1,6 @@
 """Sandboxes in Docker containers: created, attached to and started in that order, and gone with their runner."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,11 +11,15 @@ from sandbox.attach import AttachWire
 from sandbox.base import BaseTree, Environment, SandboxLostError, SandboxUnavailableError
 from sandbox.channel import Channel, open_channel
 from sandbox.container import parameters
+from sandbox.egress import policy_of
+from sandbox.egress_network import Network
 from sandbox.engine import Engine, open_engine
 from sandbox.hijack import attach
+from sandbox.placement import Placement, on_disk, place_work_tree
 from sandbox.reaper import owner_labels, remove_container, remove_orphans_with
 from sandbox.resident import ResidentSandbox
-from sandbox.setup_image import carried_paths
+from sandbox.setup_image import carried_bytes, carried_paths
+from sandbox.way_out import way_out
 
 HELLO_SECONDS = 60.0
 NEEDS = "An image needs Python 3 and git; `stagewright sandbox build` builds stagewright/python, which has both."
@@ -24,35 +28,51 @@ NEEDS = "An image needs Python 3 and git; `stagewright sandbox build` builds sta
 class DockerBackend:
     """Opens sandboxes; the first one also removes what dead owners left."""
 
-    def __init__(self, client_timeout: float) -> None:
+    def __init__(self, client_timeout: float, network: Network | None = None) -> None:
         self._client_timeout = client_timeout
+        self._network = network
         self._swept = False
 
     @asynccontextmanager
     async def open(self, environment: Environment, base: BaseTree) -> AsyncIterator[ResidentSandbox]:
         """Start a container and fill its work tree; see `Backend.open`."""
-        settings = parameters(environment, {**owner_labels(""), **environment.labels})
-        async with (
-            open_engine(self._client_timeout) as engine,
-            running_container(engine, settings) as (identifier, channel),
-        ):
-            if not self._swept:
-                self._swept = True
-                await remove_orphans_with(engine, say=_quietly)
-            labels = await engine.call(lambda client: client.images.get(environment.image).labels)
-            carried, carried_from = carried_paths(labels)
-            sandbox = ResidentSandbox(channel, identifier, base, carried=carried, carried_from=carried_from)
-            await sandbox.populate()
-            yield sandbox
+        async with open_engine(self._client_timeout) as engine:
+            labels: dict[str, str] = await engine.call(lambda client: client.images.get(environment.image).labels)
+            placement = placed(environment, base, labels)
+            settings = parameters(environment, {**owner_labels(""), **environment.labels}, "work", placement)
+            async with running_container(engine, settings) as (identifier, channel):
+                if not self._swept:
+                    self._swept = True
+                    await remove_orphans_with(engine, say=_quietly)
+                carried, carried_from = carried_paths(labels)
+                sandbox = ResidentSandbox(channel, identifier, base, carried=carried, carried_from=carried_from)
+                await self._make_ready(sandbox, placement)
+                async with way_out(sandbox, channel, policy_of(environment), self._network):
+                    yield sandbox
+
+    async def _make_ready(self, sandbox: ResidentSandbox, placement: Placement) -> None:
+        sandbox.placement = placement
+        await sandbox.populate()
+        if placement.where == "disk":
+            await sandbox.limit_work_tree(placement.limit)
+
+
+def placed(environment: Environment, base: BaseTree, labels: Mapping[str, str]) -> Placement:
+    """Return where the work tree of a base goes, with what setup left in an image of these labels."""
+    tree = base.size + on_disk(len(base.pack)) + carried_bytes(labels)
+    return place_work_tree(tree, len(base.entries), disk=environment.disk, memory=environment.memory)
 
 
 def _quietly(_line: str) -> None:
     """Say nothing: what a start cleans up is nobody's news."""
 
 
-def backend(*, client_timeout: float = 60) -> DockerBackend:
-    """Return the backend; `client_timeout` is seconds per request to the engine. Nothing is contacted yet."""
-    return DockerBackend(client_timeout)
+def backend(*, client_timeout: float = 60, network: Network | None = None) -> DockerBackend:
+    """Return the backend; `client_timeout` is seconds per request to the engine. Nothing is contacted yet.
+
+    `network` stands for this machine's where commands may reach hosts.
+    """
+    return DockerBackend(client_timeout, network)
 
 
 @asynccontextmanager

@@ -64,9 +64,42 @@ class Exited(_Reply):
     out_bytes: Count
     err_bytes: Count
     stragglers: Count
+    disk_full: bool = False
 
 
-Reply = Hello | Done | Content | Refusal | Exited
+class Opened(_Reply):
+    """A command connected to the proxy; `id` numbers the connection, here and below."""
+
+    kind: Literal["opened"]
+
+
+class Arrived(_Reply):
+    """The payload came over a connection."""
+
+    kind: Literal["arrived"]
+
+
+class Taken(_Reply):
+    """A connection's other end took this many of the bytes sent to it."""
+
+    kind: Literal["taken"]
+    count: Count
+
+
+class Finished(_Reply):
+    """Nothing more will come over a connection."""
+
+    kind: Literal["finished"]
+
+
+class Closed(_Reply):
+    """A connection is over, in both directions."""
+
+    kind: Literal["closed"]
+
+
+TunnelFrame = Opened | Arrived | Taken | Finished | Closed
+Reply = Hello | Done | Content | Refusal | Exited | TunnelFrame
 _replies: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
 
 

@@ -21,6 +21,7 @@ OTHER_ADDRESSES = (
     "npm_config_registry",
     "NPM_CONFIG_REGISTRY",
 )
+PORTS = {"http": 80, "https": 443}
 PLAIN = ("PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT", "PIP_TIMEOUT", "NO_PROXY", "no_proxy")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -31,6 +32,16 @@ class PackageIndexes:
 
     variables: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
+
+    def hosts(self) -> list[tuple[str, int]]:
+        """Return the host and port of every index that is a server; proxies of this machine are none."""
+        found = []
+        for name, value in self.variables.items():
+            for text in value.split() if name in (*PIP_ADDRESSES.values(), *OTHER_ADDRESSES) else ():
+                parts = urlsplit(text)
+                if parts.hostname and parts.scheme in PORTS:
+                    found.append((parts.hostname, parts.port or PORTS[parts.scheme]))
+        return found
 
 
 def package_indexes(environ: Mapping[str, str], home: Path, prefix: Path) -> PackageIndexes:

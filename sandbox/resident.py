@@ -5,10 +5,14 @@ from typing import Any
 
 from sandbox.base import EMPTY, KEEP_BYTES, BaseTree, ExecResult, FileState, SandboxError, SandboxPathError, Snapshot
 from sandbox.channel import Channel, RefusedByAgentError
+from sandbox.egress_log import EgressLog
 from sandbox.frames import MAX_REPLY_PAYLOAD, Content, Done, Exited
+from sandbox.placement import Placement
 from sandbox.worktree import FileFacts, WorkTree, parse_facts
 
 MOST_KEPT = MAX_REPLY_PAYLOAD // 2
+# Small enough that neither the agent's memory nor the sign of life between two frames suffers from a huge input.
+PIECE_BYTES = 8 << 20
 REASONS = {
     "missing": "does not exist",
     "not_file": "is not a regular file",
@@ -32,6 +36,9 @@ class ResidentSandbox:
         carried_from: str = "",
     ) -> None:
         self.container_id = container_id
+        self.placement: Placement | None = None
+        self.egress = EgressLog()
+        self.variables: Mapping[str, str] = EMPTY  # for every command, unless it says otherwise
         self._channel = channel
         self._tree = WorkTree(self, base, carried=carried, carried_from=carried_from)
 
@@ -50,12 +57,12 @@ class ResidentSandbox:
             "op": "exec",
             "argv": list(argv),
             "timeout": timeout,
-            "env": dict(env),
+            "env": {**self.variables, **env},
             "merge": merge_output,
             "keep": max(0, min(keep_bytes, MOST_KEPT)),
         }
         try:
-            exited, payload = await self._channel.call(Exited, header, stdin)
+            exited, payload = await self._channel.call(Exited, header, stdin[:PIECE_BYTES], rest=_pieces(stdin))
         except RefusedByAgentError as error:
             raise SandboxError(f"`{argv[0]}` could not be started: {error}") from error
         return ExecResult(
@@ -68,6 +75,7 @@ class ResidentSandbox:
             stdout_bytes=exited.out_bytes,
             stderr_bytes=exited.err_bytes,
             stragglers=exited.stragglers,
+            disk_full=exited.disk_full,
         )
 
     async def read(self, path: str, *, limit: int) -> bytes:
@@ -85,6 +93,10 @@ class ResidentSandbox:
     async def restore(self, snapshot: Snapshot) -> None:
         """Go to base plus a snapshot; see `Sandbox.restore`."""
         await self._tree.restore(snapshot)
+
+    async def limit_work_tree(self, size: int) -> None:
+        """From now on a command that makes the work tree larger than this many bytes is killed; for one on disk."""
+        await self._channel.call(Done, {"op": "limit", "bytes": size})
 
     async def populate(self) -> None:
         """Fill the work tree with the base commit."""
@@ -139,3 +151,8 @@ class ResidentSandbox:
             await self._channel.call(Done, {**header, "path": path}, content)
         except RefusedByAgentError as error:
             raise SandboxPathError(path, REASONS.get(error.code, str(error))) from error
+
+
+def _pieces(stdin: bytes) -> list[bytes]:
+    """Return what follows the first piece."""
+    return [stdin[at : at + PIECE_BYTES] for at in range(PIECE_BYTES, len(stdin), PIECE_BYTES)]

@@ -163,6 +163,8 @@ async def _prepare(engine: Engine, environment: Environment, base: BaseTree, wor
         work.begin()
         for command in work.commands:
             await _run(sandbox, command, variables, work, egress)
+        for row in egress.passages():
+            work.say(f"setup: {row.line()}")
         carried, size = await _carry(sandbox)
         await sandbox.exec(["python3", "-I", "-c", EMPTY_OUT, *EMPTIED], timeout=HOUSEKEEPING_SECONDS)
         changes = commit_changes(path, carried, size)

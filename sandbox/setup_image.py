@@ -14,6 +14,7 @@ VENV = "/opt/venv"
 OWN_FOLDER = "/opt/stagewright"
 CARRIED_FOLDER = f"{OWN_FOLDER}/carried"
 CARRIED_LABEL = "stagewright.carried"
+CARRIED_BYTES_LABEL = "stagewright.carried.bytes"
 BUNDLE = f"{OWN_FOLDER}/ca.pem"
 BUNDLE_VARIABLES = (
     "SSL_CERT_FILE",
@@ -24,10 +25,12 @@ BUNDLE_VARIABLES = (
     "GIT_SSL_CAINFO",
 )
 # Changed whenever the same commands would give another image.
-LAYOUT = "3"
+LAYOUT = "4"
 
 
-def image_key(image_id: str, commands: Sequence[str], files: Mapping[str, bytes], *, network: bool) -> str:
+def image_key(
+    image_id: str, commands: Sequence[str], files: Mapping[str, bytes], *, network: bool | Sequence[str]
+) -> str:
     """Identify what setup makes: the image, the commands, and the files that say what they install."""
     parts = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     text = json.dumps([LAYOUT, image_id, list(commands), parts, network], sort_keys=True)
@@ -49,6 +52,12 @@ def carried_paths(labels: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
     return (known, CARRIED_FOLDER) if known else ((), "")
 
 
+def carried_bytes(labels: Mapping[str, str]) -> int:
+    """Return what the carried files take up on a disk."""
+    size = labels.get(CARRIED_BYTES_LABEL, "")
+    return int(size) if size.isascii() and size.isdecimal() and len(size) < 19 else 0
+
+
 def first_files(bundle: bytes | None) -> bytes:
     """Return a tar of the folders setup writes to, owned by the container's user, and the host's certificates."""
     buffer = io.BytesIO()
@@ -64,6 +73,13 @@ def first_files(bundle: bytes | None) -> bytes:
     return buffer.getvalue()
 
 
-def commit_changes(path: str, carried: Sequence[str]) -> list[str]:
-    """Return the instructions that make the container's state an image; `path` is its PATH without the venv."""
-    return [f"ENV PATH={VENV}/bin:{path}", f"ENV VIRTUAL_ENV={VENV}", f"LABEL {CARRIED_LABEL}={carried_label(carried)}"]
+def commit_changes(path: str, carried: Sequence[str], size: int = 0) -> list[str]:
+    """Return the instructions that make the container's state an image; `path` is its PATH without the venv.
+
+    `size` is what the carried files take up.
+    """
+    return [
+        f"ENV PATH={VENV}/bin:{path}",
+        f"ENV VIRTUAL_ENV={VENV}",
+        f"LABEL {CARRIED_LABEL}={carried_label(carried)} {CARRIED_BYTES_LABEL}={size}",
+    ]
