@@ -21,7 +21,7 @@ from pipeline.surface import Binding
 from pipeline.veil import VeiledModel
 from pipeline.work_items import item_of
 from pipeline.workspace import SandboxLostTwiceError, Workspace, open_workspace
-from sandbox.base import SandboxError, Snapshot, UnacceptableChangeError
+from sandbox.base import SandboxError, SandboxLostError, Snapshot, UnacceptableChangeError
 from stages.artifacts import Failure, Manifest
 from stages.contract import StageResult
 from stages.model import Model
@@ -70,8 +70,8 @@ async def make_attempt(run: Run, step: RunAttempt) -> None:
 
 async def _work(run: Run, step: RunAttempt, rung: Rung, draft: Draft) -> None:
     start = starting_tree(run, step)
-    observer = JournalObserver(run.journal, step.stage, step.item, step.number)
     async with open_workspace(run, f"{step.stage} {step.item or ''}".strip(), start) as workspace:
+        observer = JournalObserver(run.journal, step.stage, step.item, step.number, workspace.checkpoint)
         try:
             draft.settle(await _stage_result(run, step, rung, (workspace, observer, start)))
         finally:
@@ -104,7 +104,7 @@ async def _stage_result(
             return StageResult("unusable", failure=error.failure)
         except UnacceptableChangeError as error:
             return StageResult("rejected", failure=_unacceptable(error))
-        except SandboxLostTwiceError as error:
+        except (SandboxLostTwiceError, SandboxLostError) as error:
             message = f"the sandbox was lost twice at the same call: {error}"
             return StageResult("unusable", failure=Failure(kind="sandbox", code="lost_twice", message=message))
         except TimeoutError:

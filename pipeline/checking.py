@@ -10,7 +10,7 @@ from pipeline.events import CheckFinished, CheckPhase
 from pipeline.run import Run
 from pipeline.verdict import Verdict, binds, judge, share
 from pipeline.workspace import SandboxLostTwiceError, open_workspace
-from sandbox.base import Snapshot
+from sandbox.base import SandboxLostError, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,11 @@ async def _run_clean(
 ) -> CheckRun:
     try:
         async with open_workspace(run, f"check {check.name} ({phase})", tree) as sandbox:
-            return await run_check(check, sandbox, tests=focus)
+            try:
+                return await run_check(check, sandbox, tests=focus)
+            except SandboxLostError:
+                # The whole check again: the folder of its report went with the container.
+                return await run_check(check, sandbox, tests=focus)
     except SandboxLostTwiceError as error:
         raise InfrastructureError(f"check {check.name} lost its sandbox twice: {error}") from error
 

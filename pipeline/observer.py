@@ -1,7 +1,7 @@
 """Write every tool call of an attempt into the journal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.events import GateRefused, ToolCalled
@@ -13,10 +13,16 @@ TELLING = ("path", "command", "pattern", "summary", "owner", "verdict", "questio
 
 
 class JournalObserver:
-    """The observer of one attempt; `ran_command` says that the Debugger would have command output to look at."""
+    """The observer of one attempt; `ran_command` says that the Debugger would have command output to look at.
 
-    def __init__(self, journal: Journal, stage: StageName, item: str | None, attempt: int) -> None:
+    `over` is called at the end of every tool call.
+    """
+
+    def __init__(
+        self, journal: Journal, stage: StageName, item: str | None, attempt: int, over: Callable[[], None]
+    ) -> None:
         self._journal = journal
+        self._over = over
         self._stage = stage
         self._item = item
         self._attempt = attempt
@@ -40,6 +46,7 @@ class JournalObserver:
                 seconds=round(seconds, 3),
             )
         )
+        self._over()
 
     async def refused(self, tool: str, arguments: Mapping[str, Any], code: str, reason: str) -> None:
         """Record a call that was refused."""
@@ -47,6 +54,7 @@ class JournalObserver:
         self._journal.append(
             GateRefused(stage=self._stage, item=self._item, attempt=self._attempt, tool=tool, code=code, message=reason)
         )
+        self._over()
 
     async def output(self, content: bytes) -> None:
         """Keep a command's output; the call that is recorded next names it."""

@@ -1,15 +1,32 @@
-"""Open a sandbox for a purpose of the run, journal its life, and rebuild it once when it is lost."""
+"""Open a sandbox for a purpose of the run, journal its life, and rebuild it when it is lost."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
+
+from anyio import create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup
 
 from pipeline.errors import InfrastructureError
 from pipeline.events import SandboxEnded, SandboxLost, SandboxStarted
+from pipeline.hosting import HostedSandbox, host
 from pipeline.run import Run
-from sandbox.base import EMPTY, KEEP_BYTES, ExecResult, FileState, Sandbox, SandboxLostError, Snapshot
+from sandbox.base import (
+    EMPTY,
+    KEEP_BYTES,
+    ExecResult,
+    FileMode,
+    FileState,
+    Sandbox,
+    SandboxLostError,
+    SandboxUnavailableError,
+    Snapshot,
+)
 
 T = TypeVar("T")
+# An engine that restarts is back within seconds; one that is not is an infrastructure failure.
+ENGINE_RETURN_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 0.5
 
 
 class SandboxLostTwiceError(Exception):
@@ -17,20 +34,29 @@ class SandboxLostTwiceError(Exception):
 
 
 class Workspace:
-    """A metered sandbox: the same Protocol, journaled, and rebuilt from its last known tree when it is lost."""
+    """A metered sandbox: the same Protocol, journaled, and rebuilt when it is lost.
 
-    def __init__(self, run: Run, purpose: str, start: Snapshot) -> None:
+    It is rebuilt as it was at the last `checkpoint`, the end of a tool call. A call that was the first since then is
+    made again here; of any later one only the whole tool call can be made again, so the loss is its caller's to see.
+    """
+
+    def __init__(self, run: Run, purpose: str, start: Snapshot, tasks: TaskGroup) -> None:
         self._run = run
+        self._tasks = tasks
         self._purpose = purpose
-        self._known = start
-        self._calls = 0
-        self._stack = AsyncExitStack()
-        self._box: Sandbox | None = None
+        self._known = self._safe = start
+        self._calls = self._calls_since = self._losses_since = 0
+        self._hosted: HostedSandbox | None = None
 
     @property
     def known(self) -> Snapshot:
         """Return the last tree that was seen."""
         return self._known
+
+    def checkpoint(self) -> None:
+        """Note that a tool call is over: what is known of the tree now is what a lost sandbox is rebuilt from."""
+        self._safe = self._known
+        self._calls_since = self._losses_since = 0
 
     async def open(self) -> None:
         """Have the container ready before the first call, so that no call's clock pays for it."""
@@ -38,8 +64,9 @@ class Workspace:
 
     async def _start(self) -> Sandbox:
         begun = self._run.seams.clock()
-        box = await self._stack.enter_async_context(self._run.seams.backend.open(self._run.environment, self._run.base))
-        self._stack.callback(self._ended, _name(box))
+        opened = self._run.seams.backend.open(self._run.environment, self._run.base)
+        self._hosted = await self._tasks.start(host, opened)
+        box = self._hosted.box
         self._run.journal.append(
             SandboxStarted(
                 container=_name(box),
@@ -48,41 +75,61 @@ class Workspace:
                 seconds=round(self._run.seams.clock() - begun, 3),
             )
         )
+        self._known = self._safe
         if self._known.files:
             await box.restore(self._known)
         return box
 
-    def _ended(self, container: str) -> None:
-        self._run.journal.append(SandboxEnded(container=container, purpose=self._purpose))
+    async def _restart(self) -> Sandbox:
+        """Start again after a loss; an engine that is being restarted is waited for."""
+        until = self._run.seams.clock() + ENGINE_RETURN_SECONDS
+        while True:
+            try:
+                return await self._start()
+            except SandboxUnavailableError:
+                if self._run.seams.clock() >= until:
+                    raise
+                await self._run.seams.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _box(self) -> Sandbox:
+        if self._hosted is not None:
+            return self._hosted.box
+        return await (self._restart() if self._losses_since else self._start())
 
     async def close(self) -> None:
         """Remove the container."""
-        self._box = None
-        await self._stack.aclose()
+        hosted, self._hosted = self._hosted, None
+        if hosted is not None:
+            self._run.journal.append(SandboxEnded(container=_name(hosted.box), purpose=self._purpose))
+            await hosted.end()
 
     async def _call(self, action: Callable[[Sandbox], Awaitable[T]], *, counts: bool = True) -> T:
-        """Carry out one call; a lost sandbox is rebuilt once, and twice at one call is the end of the attempt."""
-        for last_try in (False, True):
+        """Carry out one call; a lost sandbox is rebuilt once between two checkpoints."""
+        while True:
             try:
-                self._box = self._box or await self._start()
-                result = await action(self._box)
+                result = await action(await self._box())
             except SandboxLostError as error:
-                await self._lost(error, last_try=last_try)
+                await self._lost(error)
             else:
                 self._calls += counts
+                self._calls_since += counts
                 return result
-        raise AssertionError("the second loss raises")
 
-    async def _lost(self, error: SandboxLostError, *, last_try: bool) -> None:
-        container = _name(self._box) if self._box else ""
+    async def _lost(self, error: SandboxLostError) -> None:
+        """Journal the loss; return when the call that met it may be made again."""
+        container = _name(self._hosted.box) if self._hosted else ""
         self._run.journal.append(SandboxLost(container=container, purpose=self._purpose, reason=str(error)))
-        self._box = None
-        await self._stack.aclose()
-        if not last_try:
-            return
-        if self._calls == 0:
+        self._losses_since += 1
+        # An engine that is down cannot remove what is left of it; the container has ended by itself.
+        with suppress(SandboxUnavailableError):
+            await self.close()
+        if self._losses_since > 1 and self._calls == 0:
             raise InfrastructureError(f"the sandbox was lost twice before its first call: {error}") from error
-        raise SandboxLostTwiceError(str(error)) from error
+        if self._losses_since > 1:
+            raise SandboxLostTwiceError(str(error)) from error
+        if self._calls_since:
+            self._calls_since = 0
+            raise error
 
     async def exec(
         self,
@@ -108,8 +155,14 @@ class Workspace:
     async def write(self, path: str, content: bytes) -> None:
         """Replace or create a file."""
         await self._call(lambda box: box.write(path, content))
+        self._known = Snapshot({**self._known.files, path: FileState(self._mode(path), content)})
+
+    def _mode(self, path: str) -> FileMode:
+        """Return the mode a written file keeps."""
         before = self._known.files.get(path)
-        self._known = Snapshot({**self._known.files, path: FileState(before.mode if before else "100644", content)})
+        if path in self._known.files:
+            return before.mode if before else "100644"
+        return "100755" if self._run.base.entries.get(path, ("", ""))[0] == "100755" else "100644"
 
     async def snapshot(self) -> Snapshot:
         """Return what differs from base, and remember it as the tree to rebuild from."""
@@ -126,16 +179,24 @@ async def _nothing(box: Sandbox) -> None:
     """Ask nothing of a sandbox that only has to be there."""
 
 
-def _name(box: Sandbox | None) -> str:
+def _name(box: Sandbox) -> str:
     return str(getattr(box, "container_id", ""))[:12]
 
 
 @asynccontextmanager
 async def open_workspace(run: Run, purpose: str, start: Snapshot) -> AsyncIterator[Workspace]:
     """Yield a sandbox at base plus `start`; its container is gone afterwards."""
-    workspace = Workspace(run, purpose, start)
-    try:
-        await workspace.open()
-        yield workspace
-    finally:
-        await workspace.close()
+    failure: BaseException | None = None
+    async with create_task_group() as tasks:
+        workspace = Workspace(run, purpose, start, tasks)
+        try:
+            await workspace.open()
+            yield workspace
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
+            failure = error
+        finally:
+            await workspace.close()
+    if failure is not None:
+        raise failure

@@ -1,6 +1,7 @@
 """The `run` tool: a command in the sandbox, its result told truthfully and its full output archived."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field
@@ -33,7 +34,7 @@ def run_tool(context: StageContext, description: str, *, item: WorkItem | None) 
     async def run(arguments: Run) -> str:
         execute = _executor(context, arguments)
         if item is None:
-            return await execute()
+            return await _remembered(context.sandbox, execute)
         return await _within_scope(item, context.sandbox, execute)
 
     return StageTool("run", description, Run, run)
@@ -73,6 +74,14 @@ def _ending(done: ExecResult, seconds: float) -> str:
     if done.exit_code is None:
         return "[killed]"
     return f"[exit code {done.exit_code}]"
+
+
+async def _remembered(sandbox: Sandbox, execute: Callable[[], Awaitable[str]]) -> str:
+    """Take a snapshot after the command: a lost sandbox is rebuilt from the last one."""
+    result = await execute()
+    with suppress(UnacceptableChangeError):
+        await sandbox.snapshot()
+    return result
 
 
 async def _within_scope(item: WorkItem, sandbox: Sandbox, execute: Callable[[], Awaitable[str]]) -> str:

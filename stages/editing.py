@@ -56,6 +56,7 @@ def editing_tools(sandbox: Sandbox, item: WorkItem) -> list[StageTool[Any]]:
         done = await sandbox.exec(["rm", "--", path], timeout=COMMAND_SECONDS)
         if done.exit_code != 0:
             raise RefusedError("path", done.stderr.decode(errors="replace").strip())
+        await sandbox.snapshot()  # a lost sandbox is rebuilt from the last one, where the file has to be gone
         return f"Deleted {path}."
 
     return [

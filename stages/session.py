@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.base import SandboxLostError
 from stages.artifacts import Failure
 from stages.contract import StageContext, StageResult
 from stages.excerpt import excerpt
@@ -106,7 +107,7 @@ class Session:
             if tool is None:
                 known = ", ".join(self.tools)
                 raise RefusedError("unknown_tool", f"there is no tool {call.name!r}; the tools are {known}")  # noqa: TRY301 - every refusal is answered in one place
-            said = await tool.call(_arguments(call))
+            said = await _called(tool, _arguments(call))
         except RefusedError as refusal:
             await self._refuse(call, refusal)
             self._count_bad_terminal(tool, refusal)
@@ -163,6 +164,14 @@ async def converse(context: StageContext, tools: Sequence[StageTool[Any]], openi
         context.remaining(),
     )
     return await session.run()
+
+
+async def _called(tool: StageTool[Any], arguments: Mapping[str, Any]) -> str | StageResult:
+    try:
+        return await tool.call(arguments)
+    except SandboxLostError:
+        # The whole call again, on the tree as it was before it; a second loss is the runner's to judge.
+        return await tool.call(arguments)
 
 
 def _arguments(call: ToolCall) -> Mapping[str, Any]:
