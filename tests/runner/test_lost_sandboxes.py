@@ -23,7 +23,7 @@ from tests.runner.scenario import Scenario, audited, settings
 pytestmark = pytest.mark.docker
 MIB = 1 << 20
 MakeScenario = Callable[..., Scenario]
-SMALL = SandboxSettings(memory=1280 * MIB, disk=256 * MIB)
+SMALL = SandboxSettings(image="stagewright/python", memory=1280 * MIB, disk=256 * MIB)
 CHECK = CheckSettings(
     name="tests",
     run="python3 -m pytest -q --junitxml=$REPORT",
