@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pipeline.config.network_rules import network_in_words
 from pipeline.config.scalars import show_duration
 from pipeline.config.settings import Rung, Settings, StageSettings
 from pipeline.prices import pricing
@@ -41,6 +42,7 @@ class Envelope:
     cost: Decimal | None
     cost_limit: Decimal | None
     unpriced: tuple[str, ...]
+    network: str
     defaults: tuple[str, ...]
 
 
@@ -61,6 +63,7 @@ def envelope(settings: Settings, *, defaults: Sequence[str] = ()) -> Envelope:
         cost=max(known) if len(known) == len(ceilings) else None,
         cost_limit=settings.limits.cost,
         unpriced=tuple("/".join(name) for name, ceiling in ceilings.items() if ceiling is None),
+        network=network_in_words(settings.sandbox),
         defaults=tuple(defaults),
     )
 
@@ -105,6 +108,7 @@ def render(found: Envelope) -> str:
     for stage in found.stages:
         lines += _stage_lines(stage)
     lines += ["", *_time_lines(found), *_token_lines(found), *_cost_lines(found)]
+    lines.append(f"  network: {found.network}")
     if found.defaults:
         lines += ["", "Defaults in force:", *(f"  {line}" for line in found.defaults)]
     return "\n".join(lines) + "\n"

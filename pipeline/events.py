@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from pipeline.errors import Status
+from pipeline.flags import Flag
 from stages.artifacts import Diagnosis, Failure, Frozen, Manifest, Outcome, Owner, Review, StageName
 
 Cause = Literal["first", "retry", "scope", "route", "replan", "review", "answer", "resume"]
@@ -17,7 +18,11 @@ CheckOutcome = Literal["passed", "failed", "no_tests", "collection_error", "time
 
 
 class RunStarted(Frozen):
-    """Blobs `ticket`, `config`, `receipt` are JSON; `base` is a commit id; `overrides` the `--set` values."""
+    """Blobs `ticket`, `config`, `receipt` are JSON; `base` is a commit id; `overrides` the `--set` values.
+
+    `image` is the environment chosen, `image_source` who chose it, `image_reason` why, `image_notes` what of the
+    repository's wishes was left out.
+    """
 
     kind: Literal["run.started"] = "run.started"
     ticket_id: str
@@ -31,6 +36,9 @@ class RunStarted(Frozen):
     overrides: tuple[str, ...] = ()
     prompts: dict[str, str] = {}
     image: str = ""
+    image_source: str = ""
+    image_reason: str = ""
+    image_notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     receipt: str = ""
 
@@ -51,7 +59,8 @@ class RunEnded(Frozen):
     """The first of several endings counts. `bound` names the limit, `config_key` the line that set it.
 
     Blob `change` is the tree left (see `pipeline/changes.py`), `patch` the same as a unified diff from the base,
-    `receipt` the comparison of the user's repository before and after, as JSON.
+    `receipt` the comparison of the user's repository before and after, as JSON. `flags` are the changes in that tree
+    that decide what runs elsewhere.
     """
 
     kind: Literal["run.ended"] = "run.ended"
@@ -69,6 +78,7 @@ class RunEnded(Frozen):
     receipt: str | None = None
     resume_at: float | None = None
     seconds: float = 0.0
+    flags: tuple[Flag, ...] = ()
 
 
 class CheckFinished(Frozen):
@@ -262,11 +272,12 @@ class GateRejected(Frozen):
 
 
 class ItemAccepted(Frozen):
-    """An item is green; `change` is the accepted tree, base plus every accepted item."""
+    """An item is green; `change` is the accepted tree, base plus every accepted item, and `flags` what it flags."""
 
     kind: Literal["item.accepted"] = "item.accepted"
     item: str
     change: str
+    flags: tuple[Flag, ...] = ()
 
 
 class RouteChosen(Frozen):
@@ -319,12 +330,24 @@ class SandboxLost(Frozen):
     reason: str
 
 
+class Passage(Frozen):
+    """Connections a sandbox made to one host that had one fate; `refused` is the reason, None when let through."""
+
+    host: str
+    port: int
+    refused: str | None = None
+    connections: int
+    sent: int = 0
+    received: int = 0
+
+
 class SandboxEnded(Frozen):
-    """A container was removed."""
+    """A container was removed. `egress` is what its commands reached or asked for, by host."""
 
     kind: Literal["sandbox.ended"] = "sandbox.ended"
     container: str
     purpose: str
+    egress: tuple[Passage, ...] = ()
 
 
 class HumanAsked(Frozen):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipeline.account import working_seconds
 from pipeline.config.load import canonical_json, config_hash, settings_from_json
-from pipeline.config.settings import SandboxSettings, Settings
+from pipeline.config.settings import Allowlist, SandboxSettings, Settings
 from pipeline.database import Store
+from pipeline.environments.choice import choose
+from pipeline.environments.commit_files import CommitFiles
 from pipeline.errors import InfrastructureError
 from pipeline.events import AttemptEnded, AttemptStarted, HumanAnswered, RunResumed, RunStarted
 from pipeline.git.base import read_base
@@ -26,6 +28,7 @@ from pipeline.run import Chronicle, Run, Seams
 from pipeline.runlock import RunLock
 from sandbox.base import Environment
 from sandbox.reaper import owner_labels
+from sandbox.recipe import PYTHON
 from stages.artifacts import STAGES, Failure, Ticket
 from stages.prompts import prompt
 
@@ -76,6 +79,7 @@ def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
         journal = _journal(place, run_id, start.keys, seams)
         receipt = take(start.repository, leave_out=[place.state_dir])
         config = journal.put(canonical_json(start.settings))
+        choice = choose(start.settings.sandbox, CommitFiles.of(Git(start.repository.path), start.base))
         started = RunStarted(
             ticket_id=start.ticket.id,
             ticket=journal.put(start.ticket.model_dump_json().encode()),
@@ -87,7 +91,10 @@ def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
             config_trusted=start.config_trusted,
             overrides=start.overrides,
             prompts={stage: hashlib.sha256(prompt(stage).encode()).hexdigest() for stage in STAGES},
-            image=start.settings.sandbox.image,
+            image=choice.name,
+            image_source=choice.source,
+            image_reason=choice.reason,
+            image_notes=choice.notes,
             warnings=start.warnings,
             receipt=journal.put(receipt.model_dump_json().encode()),
         )
@@ -184,13 +191,14 @@ def objects_of(state_dir: Path, run_id: str) -> Path:
 
 
 def environment(sandbox: SandboxSettings, run_id: str) -> Environment:
-    """Return what the run's containers are made of before any setup."""
+    """Return what the run's containers are made of; which image, `prepared_environment` finds out."""
     return Environment(
-        image=sandbox.image,
+        image=sandbox.image or PYTHON.name,
         memory=sandbox.memory,
         cpus=sandbox.cpus,
         pids=sandbox.pids,
         disk=sandbox.disk,
+        allowlist=sandbox.network.allowlist if isinstance(sandbox.network, Allowlist) else (),
         labels=owner_labels(run_id),
     )
 

@@ -141,7 +141,8 @@ def _(event: GateRejected) -> str:
 
 @_words.register
 def _(event: ItemAccepted) -> str:
-    return f"item {event.item} accepted"
+    flagged = f"; to look at: {', '.join(flag.path for flag in event.flags)}" if event.flags else ""
+    return f"item {event.item} accepted{flagged}"
 
 
 @_words.register
@@ -174,7 +175,10 @@ def _(event: SandboxLost) -> str:
 
 @_words.register
 def _(event: SandboxEnded) -> str:
-    return f"sandbox {event.container[:SHORT]} removed"
+    reached = sorted({f"{row.host}:{row.port}" for row in event.egress if row.refused is None})
+    refused = sorted({f"{row.host}:{row.port}" for row in event.egress if row.refused is not None})
+    used = [f"; {word} {', '.join(hosts)}" for word, hosts in (("reached", reached), ("refused", refused)) if hosts]
+    return f"sandbox {event.container[:SHORT]} removed{''.join(used)}"
 
 
 @_words.register

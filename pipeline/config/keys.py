@@ -171,17 +171,29 @@ CHECK = Record((
 
 NETWORK = Either(
     Choice(("none", "setup")),
-    Record((Key("allowlist", Many(Text()), "hosts that may be reached", "allowlist: [pypi.org]", later=True),)),
+    Record(
+        (
+            Key(
+                "allowlist",
+                Many(Text(), least=1),
+                "hosts that setup and every other command may reach",
+                "allowlist: [pypi.org]",
+                required=True,
+            ),
+        )
+    ),
 )
 
 SANDBOX_RECORD = Record((
-    Key("image", Text(), "the container image; never pulled", "image: stagewright/python", default=SANDBOX.image),
-    Key("dockerfile", Text(), "a Dockerfile to build the image from", "dockerfile: Dockerfile", later=True),
+    Key("image", Text(), "the container image, never pulled; without it chosen from the repository",
+        "image: stagewright/python"),
+    Key("dockerfile", Text(), "a Dockerfile of the repository, as committed, to build the image from",
+        "dockerfile: Dockerfile"),
     Key("setup", Many(COMMAND, single=True), "commands that prepare the environment, cached",
-        'setup: ["pip install -e ."]', default=[]),
+        'setup: ["pip install -e ."]'),
     Key("setup_timeout", Duration(), "time limit of the setup, required with it", "setup_timeout: 10m"),
-    Key("network", NETWORK, "who may reach the network: nobody, or `setup` while it runs", "network: setup",
-        default=SANDBOX.network),
+    Key("network", NETWORK, "what may be reached: nothing, any public host while `setup` runs, or listed hosts",
+        "network: setup", default=SANDBOX.network),
     Key("memory", Size(), "memory limit", "memory: 4g", default="4g"),
     Key("cpus", Number(Decimal("0.01"), Decimal(4096), exact=False), "processor cores", "cpus: 2", default=2),
     Key("pids", Integer(16, 4_000_000), "most processes at a time", "pids: 512", default=SANDBOX.pids),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline import loader
 from pipeline.config.build import build_settings, declared_models, instructions, vendor_settings
 from pipeline.config.check_rules import check_checks, check_sandbox
@@ -14,6 +16,7 @@ from pipeline.config.defaults import defaults_in_force
 from pipeline.config.expand import Variables
 from pipeline.config.keys import FILE
 from pipeline.config.knowledge import Knowledge
+from pipeline.config.network_rules import check_network
 from pipeline.config.overrides import override
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
@@ -34,10 +37,11 @@ class Partial:
     """What the surroundings are asked about even where the configuration has problems.
 
     `users` has, for each vendor that serves a rung, the key path of the first that names it. `checks` is None
-    when the names could not all be read. `efforts` says which stages run at their model's own effort.
+    when the names could not all be read, `sandbox` where it has problems. `efforts` says which stages run at their
+    model's own effort.
     """
 
-    image: str | None = None
+    sandbox: SandboxSettings | None = None
     checks: tuple[str, ...] | None = None
     vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
@@ -161,6 +165,7 @@ def _resolved(
     check_vendors(entries, drafts, folder, report, trusted=trusted)
     check_checks(document, report)
     check_sandbox(document, report)
+    check_network(document, report, trusted=trusted)
     vendors = vendor_settings(document, drafts, folder, surfaces)
     # Prices depend on models and vendors alone, and are judged even where the rest is not valid yet.
     priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
@@ -177,7 +182,14 @@ def _partial(
     users: dict[str, str] = {}
     for rung in (rung for stage in drafts for rung in stage.rungs if rung.row is not None):
         users.setdefault(rung.values["vendor"], rung.where("vendor"))
-    image = document.get("sandbox", {}).get("image", SandboxSettings().image)
     names = tuple(name for name in checks if name is not None)
     complete = names if checks and len(names) == len(checks) else None
-    return Partial(image, complete, vendors, users, default_efforts(drafts))
+    return Partial(_sandbox(document), complete, vendors, users, default_efforts(drafts))
+
+
+def _sandbox(document: Mapping[str, Any]) -> SandboxSettings | None:
+    """Return the sandbox's settings as far as they are valid by themselves."""
+    try:
+        return SandboxSettings(**document.get("sandbox", {}))
+    except ValidationError:
+        return None

@@ -81,13 +81,24 @@ class CheckSettings(Frozen):
     focus: str | None = None
 
 
-class SandboxSettings(Frozen):
-    """The container's make-up. Sizes in bytes, timeout in seconds."""
+class Allowlist(Frozen):
+    """The hosts that commands in the sandbox may reach, as they are written."""
 
-    image: str = "stagewright/python"
-    setup: tuple[str, ...] = ()
+    allowlist: tuple[str, ...]
+
+
+class SandboxSettings(Frozen):
+    """The container's make-up. Sizes in bytes, timeout in seconds.
+
+    Without `image` and `dockerfile` the image is chosen from the repository; without `setup`, and not with an empty
+    one, the repository may propose its commands.
+    """
+
+    image: str | None = None
+    dockerfile: str | None = None
+    setup: tuple[str, ...] | None = None
     setup_timeout: float | None = None
-    network: Literal["none", "setup"] = "none"
+    network: Literal["none", "setup"] | Allowlist = "none"
     memory: int = 4 << 30
     cpus: float = 2.0
     pids: int = 512

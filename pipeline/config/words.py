@@ -41,6 +41,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "name": ("id", "title"),
     "setup": ("install", "prepare", "before", "init", "setup_commands"),
     "network": ("internet", "net", "network_mode"),
+    "allowlist": ("whitelist", "allow", "allowed", "allowed_hosts", "allowed_domains", "domains", "hosts"),
     "memory": ("mem", "mem_limit", "memory_limit", "ram"),
     "cpus": ("cpu", "cpu_limit", "cores", "num_cpus"),
     "pids": ("pids_limit", "processes"),

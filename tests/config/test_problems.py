@@ -187,10 +187,6 @@ LATER: dict[str, tuple[list[Change], list[str]]] = {
         [("wall_clock: 2h", "wall_clock: 2h\n  batch: {tokens: 20_000_000}")],
         ["SW109 pipeline.yaml:4:3: limits.batch: `batch` is not built yet; remove the key"],
     ),
-    "an allowlist": (
-        [(AT_END, AT_END + "sandbox:\n  network: {allowlist: [pypi.org]}\n")],
-        ["SW109 pipeline.yaml:31:13: sandbox.network.allowlist: `allowlist` is not built yet; remove the key"],
-    ),
     "a dockerfile": (
         [(AT_END, AT_END + "sandbox: {dockerfile: Dockerfile}\n")],
         ["SW109 pipeline.yaml:30:11: sandbox.dockerfile: `dockerfile` is not built yet; remove the key"],

@@ -56,6 +56,7 @@ def test_the_public_fields_are_flat_and_in_utc(store: Store) -> None:
         "kind": "sandbox.ended",
         "container": "a",
         "purpose": "test",
+        "egress": [],
     }
 
 
