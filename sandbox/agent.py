@@ -773,7 +773,8 @@ class Agent:
         os.set_blocking(descriptor, False)
         job.pipes[name] = descriptor
         if name == "in":
-            self.selector.register(descriptor, selectors.EVENT_WRITE, lambda: self.feed(job))
+            if job.stdin:
+                self.selector.register(descriptor, selectors.EVENT_WRITE, lambda: self.feed(job))
         else:
             self.selector.register(descriptor, selectors.EVENT_READ, lambda: self.drain(job, name))
 

@@ -94,11 +94,12 @@ class Channel:
         return (await self._answer(self._hello, Hello))[0]
 
     async def call(
-        self, expected: type[Expected], header: dict[str, Any], payload: bytes = b"", *, rest: Sequence[bytes] = ()
+        self, expected: type[Expected], header: dict[str, Any], payload: bytes = b"", rest: Sequence[bytes] = ()
     ) -> tuple[Expected, bytes]:
         """Ask the agent for something; cancelling kills the command that was asked for.
 
-        `rest` are further pieces of a command's input, each sent once the one before is taken.
+        `rest` are the pieces of a command's long input, each sent once the one before is taken; there is no
+        `payload` then.
 
         :raises RefusedByAgentError: the agent says no.
         :raises SandboxLostError: the sandbox is gone or talks nonsense.

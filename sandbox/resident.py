@@ -62,7 +62,7 @@ class ResidentSandbox:
             "keep": max(0, min(keep_bytes, MOST_KEPT)),
         }
         try:
-            exited, payload = await self._channel.call(Exited, header, stdin[:PIECE_BYTES], rest=_pieces(stdin))
+            exited, payload = await self._channel.call(Exited, header, *_in_pieces(stdin))
         except RefusedByAgentError as error:
             raise SandboxError(f"`{argv[0]}` could not be started: {error}") from error
         return ExecResult(
@@ -153,6 +153,8 @@ class ResidentSandbox:
             raise SandboxPathError(path, REASONS.get(error.code, str(error))) from error
 
 
-def _pieces(stdin: bytes) -> list[bytes]:
-    """Return what follows the first piece."""
-    return [stdin[at : at + PIECE_BYTES] for at in range(PIECE_BYTES, len(stdin), PIECE_BYTES)]
+def _in_pieces(stdin: bytes) -> tuple[bytes, list[bytes]]:
+    """Return what goes with the request, all of it when it is small, and the pieces that follow."""
+    if len(stdin) <= PIECE_BYTES:
+        return stdin, []
+    return b"", [stdin[at : at + PIECE_BYTES] for at in range(0, len(stdin), PIECE_BYTES)]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pipeline.errors import GitError
 from pipeline.git.command import Git
 from sandbox.base import BaseTree
+from sandbox.placement import on_disk
 
 
 class _Entry(NamedTuple):
@@ -12,6 +13,7 @@ class _Entry(NamedTuple):
     kind: str
     identifier: str
     path: str
+    size: int
 
 
 def read_base(git: Git, commit: str) -> BaseTree:
@@ -32,16 +34,17 @@ def read_base(git: Git, commit: str) -> BaseTree:
         ) from error
     files = {entry.path: (entry.mode, entry.identifier) for entry in listing if entry.kind == "blob"}
     submodules = frozenset(entry.path for entry in listing if entry.kind == "commit")
-    return BaseTree(commit, pack, files, submodules)
+    size = sum(on_disk(entry.size) for entry in listing)
+    return BaseTree(commit, pack, files, submodules, size)
 
 
 def _listing(git: Git, commit: str) -> list[_Entry]:
-    lines = git.run("ls-tree", "-r", "-t", "-z", "--full-tree", commit).split(b"\0")
+    lines = git.run("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit).split(b"\0")
     return [_entry(line) for line in lines if line]
 
 
 def _entry(line: bytes) -> _Entry:
     facts, _, path = line.partition(b"\t")
-    mode, kind, identifier = facts.decode().split(" ")
+    mode, kind, identifier, size = facts.decode().split()
     # A name that is not UTF-8 is kept the way Python spells such file names.
-    return _Entry(mode, kind, identifier, path.decode(errors="surrogateescape"))
+    return _Entry(mode, kind, identifier, path.decode(errors="surrogateescape"), int(size) if kind == "blob" else 0)
