@@ -11,6 +11,7 @@ from pipeline.git.receipt import Receipt, compare, take
 from pipeline.run import Run
 from pipeline.state import RunState
 from pipeline.unfinished import last_tree
+from pipeline.views import flags_of
 from sandbox.base import Snapshot
 
 
@@ -38,6 +39,7 @@ async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) ->
         receipt=_receipt(run, branch),
         resume_at=resume_at,
         seconds=round(working_seconds(run.journal.events()), 3),
+        flags=flags_of(run, tree),
     )
     run.journal.append(event)
     return event

@@ -21,6 +21,7 @@ from pipeline.sections import (
     checks,
     fenced,
     findings,
+    flagged,
     gates,
     models,
     receipt,
@@ -38,6 +39,7 @@ def markdown(run: ArchivedRun, *, resume: str | None) -> str:
     """Return the report as Markdown. `resume` is the command that continues the run, None for a solved one."""
     sections: tuple[Callable[[ArchivedRun], Lines], ...] = (
         _stopped,
+        flagged,
         stages,
         checks,
         gates,
@@ -75,6 +77,7 @@ def extended(document: dict[str, Any], run: ArchivedRun) -> dict[str, Any]:
         "manifest": told.state.manifest.model_dump(mode="json") if told.state.manifest else None,
         "reviews": [e.ended.review.model_dump(mode="json") for e in told.attempts if e.ended and e.ended.review],
         "warnings": list(told.started.warnings),
+        "flags": [flag.model_dump(mode="json") for flag in ended.flags] if ended else [],
         **happened,
     }
 

@@ -94,6 +94,13 @@ def _finding(finding: Finding) -> str:
     return f"* {finding.severity}{place}: {one_line(finding.message)}"
 
 
+def flagged(run: ArchivedRun) -> Lines:
+    """Return the changes that decide what runs elsewhere, for a person to look at."""
+    ended = run.account.ended
+    rows = [(f"`{one_line(flag.path)}`", flag.change, flag.kind, flag.reason) for flag in ended.flags] if ended else []
+    return _section("Look at these changes yourself", _table(("path", "change", "kind", "why"), rows))
+
+
 def models(run: ArchivedRun) -> Lines:
     """Return what each model was asked and what that cost."""
     columns = ("model", "calls", "errors", "input", "cache read", "output", "counted", "cost")

@@ -1,12 +1,14 @@
 """What a person reads when a run is over: a table of attempts, the ending, where things are, how to go on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from pipeline.archive import ArchivedRun
+from pipeline.flags import Flag
 from pipeline.wording import columns, duration, money
 
+FLAGS_SHOWN = 4
 HEAD = ("STAGE", "ITEM", "ATTEMPT", "RUNG", "MODEL", "OUTCOME", "TIME", "TOKENS", "COST")
 
 
@@ -44,6 +46,8 @@ def _ending(run: ArchivedRun, document: Mapping[str, Any]) -> list[str]:
         lines.append(f"look     git -C {run.account.started.repository} show {document['branch']}")
     elif document["patch_path"]:
         lines.append(f"patch    {document['patch_path']}")
+    if ended and ended.flags:
+        lines.append(f"look at  {_flags(ended.flags)}")
     lines.append(f"report   {document['report_path']}")
     lines.append(f"run      {document['run_id']}  (`stagewright show {document['run_id']}` tells it step by step)")
     if document["receipt"]:
@@ -51,6 +55,11 @@ def _ending(run: ArchivedRun, document: Mapping[str, Any]) -> list[str]:
     if document["resume"]:
         lines.append(f"go on    {document['resume']}")
     return lines
+
+
+def _flags(flags: Sequence[Flag]) -> str:
+    shown = ", ".join(f"{flag.path} ({flag.kind})" for flag in flags[:FLAGS_SHOWN])
+    return shown + (f" and {len(flags) - FLAGS_SHOWN} more, see the report" if len(flags) > FLAGS_SHOWN else "")
 
 
 def _receipt(receipt: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.events import AttemptEnded
+from pipeline.flags import Flag, flags
 from pipeline.run import Run
 from sandbox.base import Snapshot
 
@@ -25,6 +26,12 @@ class SnapshotView:
     def paths(self) -> frozenset[str]:
         """Return every file's path."""
         return self.run.tree.paths(self.snapshot)
+
+
+def flags_of(run: Run, tree: Snapshot) -> tuple[Flag, ...]:
+    """Return which of a tree's changes against the base decide what runs elsewhere."""
+    read = run.tree.read_file
+    return flags((path, read(path, Snapshot()), read(path, tree)) for path in tree.files)
 
 
 def diff_of(run: Run, attempt: AttemptEnded) -> str:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from pipeline.config.settings import CheckSettings, Limits
-from pipeline.events import AttemptEnded, CheckFinished, GateRejected, HumanAsked, RouteChosen, RunEnded, SandboxLost
+from pipeline.events import (
+    AttemptEnded,
+    CheckFinished,
+    GateRejected,
+    HumanAsked,
+    ItemAccepted,
+    RouteChosen,
+    RunEnded,
+    SandboxLost,
+)
 from sandbox.base import BaseTree, Environment, ExecResult, Sandbox, SandboxLostError
 from tests.e2e import project
 from tests.loopback import Brain, Conversation, Say, always, by_turn
@@ -335,3 +344,17 @@ def test_a_named_test_that_one_check_knows_is_not_missing_from_another(scenario:
     old = both.model_copy(update={"name": "old", "run": f"{both.run} tests/test_price.py", "focus": None})
     run = scenario(checks=(both, old))
     assert run.run().status == "solved"
+
+
+def test_a_change_to_how_tests_run_is_flagged_when_it_is_accepted_and_at_the_end(scenario: MakeScenario) -> None:
+    item = project.work_item()
+    item = item | {"files": [*item["files"], {"path": "conftest.py", "operation": "create", "symbols": []}]}
+    adds_one = on_turn(
+        project.coder(), 1, Say(calls=[("write_file", {"path": "conftest.py", "content": "collect_ignore = []\n"})])
+    )
+    run = scenario({"planner": always(plan(item)), "coder": adds_one})
+    ended = run.run()
+    accepted = next(event for event in run.events if isinstance(event, ItemAccepted))
+    assert ended.status == "solved"
+    assert [(flag.path, flag.kind, flag.change) for flag in ended.flags] == [("conftest.py", "tests", "added")]
+    assert accepted.flags == ended.flags
