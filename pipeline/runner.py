@@ -10,27 +10,15 @@ from pipeline.attempt import make_attempt
 from pipeline.budget import config_key
 from pipeline.checking import run_baseline
 from pipeline.ending import finish
+from pipeline.environments.preparing import prepared_environment
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
 from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
 from pipeline.parking import MOST_PARKS, parks_in_a_row
 from pipeline.run import Run
+from pipeline.views import flags_of
 from sandbox.base import SandboxError
-from sandbox.setup import prepared_image
 from stages.artifacts import StageName
-
-LOCK_FILES = (
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "requirements.txt",
-    "uv.lock",
-    "poetry.lock",
-    "package.json",
-    "package-lock.json",
-    "pnpm-lock.yaml",
-    "yarn.lock",
-)
 
 
 async def drive(run: Run) -> RunEnded:
@@ -102,30 +90,12 @@ def _standing(run: Run) -> tuple[StageName | None, str | None]:
 
 
 async def _until_the_end(run: Run) -> EndRun:
-    prepared = await _prepare(run)
+    prepared = replace(run, environment=await prepared_environment(run))
     while True:
         step = next_step(prepared.state, prepared.settings)
         if isinstance(step, EndRun):
             return step
         await _take(prepared, step)
-
-
-async def _prepare(run: Run) -> Run:
-    """Return the run with its environment image: the configured one, or what `setup` makes of it, cached."""
-    sandbox = run.settings.sandbox
-    if not sandbox.setup:
-        return run
-    setup_environment = replace(run.environment, network=sandbox.network == "setup")
-    files = {path: run.tree.read_file(path, run.recall(None)) for path in LOCK_FILES}
-    image = await prepared_image(
-        setup_environment,
-        run.base,
-        sandbox.setup,
-        sandbox.setup_timeout or run.wall_clock,
-        lock_files={path: content for path, content in files.items() if content is not None},
-        say=run.seams.say,
-    )
-    return replace(run, environment=replace(run.environment, image=image))
 
 
 async def _take(run: Run, step: Step) -> None:
@@ -149,7 +119,7 @@ def _accept(run: Run, item: str) -> None:
     attempts: Sequence[AttemptEnded] = run.state.of("coder", item)
     change = next(a.change for a in reversed(attempts) if a.change and (a.outcome == "passed" or a.reusable))
     assert change is not None
-    run.journal.append(ItemAccepted(item=item, change=change))
+    run.journal.append(ItemAccepted(item=item, change=change, flags=flags_of(run, run.recall(change))))
     run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"))
 
 

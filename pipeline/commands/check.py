@@ -33,8 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{problem.line_text()}\n")
     for warning in found.warnings:
         sys.stdout.write(f"warning: {warning.line_text()}\n")
-    for note in found.notes:
+    for note in (*found.notes, *(found.choice.notes if found.choice else ())):
         sys.stdout.write(f"note: {note}\n")
+    if found.choice is not None:
+        sys.stdout.write(f"environment: {found.choice.line()}\n")
     if found.envelope is not None and not found.problems:
         sys.stdout.write(render(found.envelope))
     if arguments.config_only:

@@ -7,6 +7,7 @@ from pipeline.config.keypath import child
 from pipeline.config.report import Report
 from pipeline.config.scalars import show_duration
 from pipeline.config.settings import SandboxSettings
+from pipeline.environments.dockerfile import inside
 
 GIB = 1 << 30
 
@@ -35,6 +36,7 @@ def check_sandbox(document: Mapping[str, Any], report: Report) -> None:
     """Report what the sandbox's settings get wrong."""
     sandbox = document.get("sandbox", {})
     limits = document.get("limits", {})
+    _image(sandbox, report)
     if sandbox.get("setup") and "sandbox.setup_timeout" not in report.positions:
         hint = "add `setup_timeout: 10m`: time limit of the setup"
         report.refuse("SW105", "sandbox.setup_timeout", "the required key is missing: there is a `setup`", hint)
@@ -45,6 +47,17 @@ def check_sandbox(document: Mapping[str, Any], report: Report) -> None:
         key = "sandbox.disk" if "sandbox.disk" in report.positions else "sandbox.memory"
         message = f"disk ({_size(disk)}) + 1 GiB is more than memory ({_size(memory)}), in which the work tree lives"
         report.refuse("SW211", key, message, f"write `memory: {-(-(disk + GIB) // (1 << 20))}m`, or a smaller disk")
+
+
+def _image(sandbox: Mapping[str, Any], report: Report) -> None:
+    dockerfile = sandbox.get("dockerfile")
+    if dockerfile is None:
+        return
+    if sandbox.get("image") is not None:
+        report.refuse("SW114", "sandbox.dockerfile", "`image` says the same in another way", "keep one of the two")
+    if not inside(dockerfile):
+        message = f"`{dockerfile}` leads out of the repository"
+        report.refuse("SW212", "sandbox.dockerfile", message, "name a committed file by its path from the root")
 
 
 def _report_path(check: Mapping[str, Any], key: str, report: Report) -> None:

@@ -18,6 +18,7 @@ __all__ = ["Preflight", "PreflightRequest", "preflight"]
 
 # Loaded by name: an editor's look at the file alone must not wait for the libraries of Docker and git.
 REPOSITORY = "pipeline.preflight.repository"
+ENVIRONMENT = "pipeline.preflight.environment"
 ENGINE = "pipeline.preflight.engine"
 
 
@@ -51,6 +52,7 @@ async def preflight(request: PreflightRequest) -> Preflight:
         overrides=request.overrides,
         keys=_keys(request, loaded),
         envelope=envelope(settings, defaults=loaded.defaults) if settings and loaded else None,
+        choice=around.choice,
     )
 
 
@@ -112,9 +114,11 @@ async def _surroundings(
 ) -> Surroundings:
     repository: Any = importlib.import_module(REPOSITORY)
     around: Surroundings = repository.look_at_repository(request, tickets)
+    sandbox = loaded.partial.sandbox if loaded else None
+    environment: Any = importlib.import_module(ENVIRONMENT)
+    around = environment.with_choice(around, sandbox)
     if not request.docker:
         return around
     engine: Any = importlib.import_module(ENGINE)
-    image = loaded.partial.image if loaded else None
-    at = loaded.positions.get("sandbox.image") if loaded else None
-    return replace(around, problems=(*around.problems, *await engine.look_at_docker(image, at)))
+    at = loaded.positions.get(around.choice.key) if loaded and around.choice and around.choice.key else None
+    return replace(around, problems=(*around.problems, *await engine.look_at_docker(around, sandbox, at)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.config.settings import Settings
 from pipeline.envelope import Envelope
+from pipeline.environments.choice import Choice
 from pipeline.problem import PreflightError, Problem
 from stages.artifacts import Ticket
 
@@ -36,7 +37,7 @@ class PreflightRequest:
 class Preflight:
     """Everything preflight found. What could not be worked out is None; `keys` are never shown or stored.
 
-    `base` is the commit the first ticket starts from.
+    `base` is the commit the first ticket starts from, `choice` the environment its run would have.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -51,6 +52,7 @@ class Preflight:
     overrides: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     envelope: Envelope | None = None
+    choice: Choice | None = None
 
     @property
     def ticket(self) -> Ticket | None:
@@ -73,3 +75,4 @@ class Surroundings:
     problems: tuple[Problem, ...] = ()
     repository: Path | None = None
     base: str | None = None
+    choice: Choice | None = None
