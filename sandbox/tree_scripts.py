@@ -59,6 +59,10 @@ git ls-files -z --others --exclude-standard
 )
 LEFTOVERS = _FRESH_INDEX + "git ls-files -z --others --directory --no-empty-directory\n"
 CLEAN = _FRESH_INDEX + "git clean -ffdq\n"
+EMPTIED = r"""
+find . -type d ! -perm -700 -exec chmod u+rwx {} + 2>/dev/null || true
+find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+"""
 
 
 def index_entries(entries: Mapping[str, tuple[str, str]]) -> bytes:

@@ -12,12 +12,22 @@ from sandbox.base import (
     ExecResult,
     FileState,
     SandboxError,
+    SandboxLostError,
     SandboxPathError,
     Snapshot,
     UnacceptableChangeError,
 )
 from sandbox.judgement import Judge
-from sandbox.tree_scripts import CLEAN, LEFTOVERS, MANIFEST, POPULATE, exclude_lines, index_entries, split_manifest
+from sandbox.tree_scripts import (
+    CLEAN,
+    EMPTIED,
+    LEFTOVERS,
+    MANIFEST,
+    POPULATE,
+    exclude_lines,
+    index_entries,
+    split_manifest,
+)
 
 GIT_SECONDS = 300.0
 LISTING_BYTES = 16 << 20
@@ -106,6 +116,16 @@ class WorkTree:
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Make every file git does not ignore base plus `snapshot`; see `Sandbox.restore`."""
+        try:
+            await self._go_to(snapshot)
+        except SandboxLostError:
+            raise
+        except SandboxError:
+            # A flooded tree has no room for it: then everything goes first, files that git ignores too.
+            await self._script(EMPTIED, [], b"")
+            await self._go_to(snapshot)
+
+    async def _go_to(self, snapshot: Snapshot) -> None:
         await self.populate()
         for path, state in snapshot.files.items():
             if state is None:

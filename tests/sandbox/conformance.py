@@ -314,6 +314,27 @@ class SandboxConformance:
             await sandbox.restore(Snapshot())
             assert (await sandbox.snapshot()).files == {}
 
+    async def test_what_the_base_holds_already_is_no_change_of_anybodys(self, opener: Opener, tmp_path: Path) -> None:
+        folder = make_repository(tmp_path / "odd")
+        for name, target in {"absolute": "/etc/passwd", "leaving": "../../outside", "into-git": ".git/config"}.items():
+            (folder / name).symlink_to(target)
+        (folder / "a\\b").write_bytes(b"backslash\n")
+        (folder / "large.bin").write_bytes(bytes(11 << 20))
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", "odd")
+        async with opener(base_tree(folder)) as sandbox:
+            assert (await sandbox.snapshot()).files == {}
+            await shell(sandbox, "echo changed > app.py; ln -sfn /etc/passwd absolute; touch -h leaving")
+            changed = await sandbox.snapshot()
+            assert changed.files == {"app.py": FileState("100644", b"changed\n")}
+            await sandbox.restore(changed)
+            assert await sandbox.snapshot() == changed
+            await shell(sandbox, "rm absolute into-git")
+            assert (await sandbox.snapshot()).files == {**changed.files, "absolute": None, "into-git": None}
+            await shell(sandbox, "ln -s /etc/shadow absolute")
+            with pytest.raises(UnacceptableChangeError, match="absolute"):
+                await sandbox.snapshot()
+
     async def test_a_submodule_of_the_base_is_left_alone(self, opener: Opener, tmp_path: Path) -> None:
         folder = make_repository(tmp_path / "with-submodule")
         base = add_submodule(folder)
