@@ -52,7 +52,8 @@ def starter(folder: Path, environ: Mapping[str, str]) -> str:
     """Return the text of a first configuration."""
     models, variable = chosen_models(environ)
     why = f"{variable} is set" if variable else "no key is set yet: set ANTHROPIC_API_KEY, or name another vendor"
-    setup = _SETUP if _installable(folder) else ""
+    commands = _setup_commands(folder)
+    setup = _SETUP.format(commands=json.dumps(commands)) if commands else ""
     return _FILE.format(
         why=why,
         vendor=models.vendor,
@@ -88,6 +89,12 @@ def _installable(folder: Path) -> bool:
     return "[build-system]" in _text(folder / "pyproject.toml") or "[project]" in _text(folder / "pyproject.toml")
 
 
+def _setup_commands(folder: Path) -> list[str]:
+    commands = ["pip install -e ."] if _installable(folder) else []
+    locked = any((folder / name).is_file() for name in ("package-lock.json", "npm-shrinkwrap.json"))
+    return [*commands, "npm ci"] if locked else commands
+
+
 def _npm_test(folder: Path) -> str | None:
     try:
         package = json.loads(_text(folder / "package.json") or "{}")
@@ -115,7 +122,7 @@ _PYTEST = """\
 """
 _NPM = """\
   - name: npm-test # found in package.json: {script}
-    run: "npm test" # needs an image with Node: name one at sandbox.image
+    run: "npm test"
     timeout: 10m
 """
 _UNKNOWN = """\
@@ -124,7 +131,7 @@ _UNKNOWN = """\
     timeout: 10m
 """
 _SETUP = """\
-  setup: ["pip install -e ."] # cached; write `pip install -e '.[test]'` or the like if tests need more
+  setup: {commands} # cached; write `pip install -e '.[test]'` or the like if tests need more
   setup_timeout: 10m
   network: setup # only while `setup` runs
 """
@@ -164,8 +171,7 @@ stages:
 
 checks: # what must be green; the runner runs them
 {checks}
-sandbox:
-  image: stagewright/python # `stagewright sandbox build` builds it
+sandbox: # the image is chosen: devcontainer.json, lock files, else stagewright/python; `image:` names another
 {setup}  memory: 4g
   disk: 2g
 """

@@ -174,6 +174,27 @@ SHAPE: dict[str, tuple[list[Change], list[str]]] = {
     ),
 }  # fmt: skip
 
+SANDBOX_IMAGE: dict[str, tuple[list[Change], list[str]]] = {
+    "an image and a dockerfile": (
+        [(AT_END, AT_END + "sandbox: {image: a, dockerfile: Dockerfile}\n")],
+        [
+            ("SW114 pipeline.yaml:30:21: sandbox.dockerfile: `image` says the same in another way; "
+            "keep one of the two")
+        ],
+    ),
+    "a dockerfile outside the repository": (
+        [(AT_END, AT_END + "sandbox: {dockerfile: ../Dockerfile}\n")],
+        [
+            ("SW212 pipeline.yaml:30:11: sandbox.dockerfile: `../Dockerfile` leads out of the repository; "
+            "name a committed file by its path from the root")
+        ],
+    ),
+    "a dockerfile by another word": (
+        [(AT_END, AT_END + "sandbox: {docker_file: Dockerfile}\n")],
+        ["SW104 pipeline.yaml:30:11: sandbox.docker_file: unknown key; did you mean `dockerfile`?"],
+    ),
+}  # fmt: skip
+
 LATER: dict[str, tuple[list[Change], list[str]]] = {
     "fallback": (
         [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai, model: gpt-6.1-sol}]")],
@@ -186,10 +207,6 @@ LATER: dict[str, tuple[list[Change], list[str]]] = {
     "a batch limit": (
         [("wall_clock: 2h", "wall_clock: 2h\n  batch: {tokens: 20_000_000}")],
         ["SW109 pipeline.yaml:4:3: limits.batch: `batch` is not built yet; remove the key"],
-    ),
-    "a dockerfile": (
-        [(AT_END, AT_END + "sandbox: {dockerfile: Dockerfile}\n")],
-        ["SW109 pipeline.yaml:30:11: sandbox.dockerfile: `dockerfile` is not built yet; remove the key"],
     ),
     "the chat protocol": (
         [("limits:", "vendors: {openai: {api: chat}}\nlimits:")],
@@ -468,9 +485,9 @@ def test_a_sound_file_has_no_problem_and_no_warning(tmp_path: Path) -> None:
     assert found.settings is not None
 
 
-@pytest.mark.parametrize("name", [*SHAPE, *LATER, *MEANING])
+@pytest.mark.parametrize("name", [*SHAPE, *SANDBOX_IMAGE, *LATER, *MEANING])
 def test_a_mistake_is_one_line_that_says_where_and_what_to_type(name: str, tmp_path: Path) -> None:
-    changes, lines = {**SHAPE, **LATER, **MEANING}[name]
+    changes, lines = {**SHAPE, **SANDBOX_IMAGE, **LATER, **MEANING}[name]
     found = loaded(tmp_path, changed(SOUND, *changes))
     assert problem_lines(found) == lines
     assert found.settings is None
