@@ -74,12 +74,16 @@ def _handshake(received: bytes) -> bytes | None:
 
 
 def _complete(message: bytes) -> bytes | None:
+    if not message:
+        return None
     if message[0] != CLIENT_HELLO:
         raise NotTlsError("TLS begins with another message")
-    size = int.from_bytes(message[1:4], "big") if len(message) >= 4 else 0
+    if len(message) < 4:
+        return None
+    size = int.from_bytes(message[1:4], "big")
     if size > LARGEST_HELLO:
         raise NotTlsError("the first message of TLS is too large")
-    return message[4 : 4 + size] if len(message) >= 4 + size and len(message) > 4 else None
+    return message[4 : 4 + size] if len(message) >= 4 + size else None
 
 
 def _named(extensions: _Reader) -> str:
