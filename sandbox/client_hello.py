@@ -1,12 +1,10 @@
 """Reads the server name a TLS client asks for from its first message, which is not encrypted. Pure."""
 
-import struct
-
 HANDSHAKE_RECORD, CLIENT_HELLO = 22, 1
 SERVER_NAME, ENCRYPTED_HELLO = 0, 0xFE0D
 HOST_NAME = 0
 LARGEST_RECORD = 1 << 14
-LARGEST_HELLO = 32 << 10
+LARGEST_HELLO = 16 << 10
 
 
 class NotTlsError(Exception):
@@ -38,52 +36,69 @@ class _Reader:
         return self._left
 
 
-def server_name(received: bytes) -> str | None:
-    """Return the name asked for, an empty one where none is; None while the message is not complete.
+class FirstMessage:
+    """Takes the bytes of a connection as they come; each is looked at once, however small the pieces are.
 
     The message may come in any number of records, and those in any number of packets.
-    :raises NotTlsError: it cannot become one, or is larger than any real one.
     """
-    message = _handshake(received)
-    if message is None:
+
+    def __init__(self) -> None:
+        self._unread = bytearray()
+        self._left_of_record = 0
+        self._message = bytearray()
+
+    def feed(self, received: bytes) -> str | None:
+        """Return the name asked for, an empty one where none is; None while the message is not complete.
+
+        :raises NotTlsError: it cannot become one, or is larger than any real one.
+        """
+        self._unread += received
+        while self._left_of_record or self._begin_record():
+            piece = self._unread[: self._left_of_record]
+            if not piece:
+                return None
+            del self._unread[: len(piece)]
+            self._left_of_record -= len(piece)
+            self._message += piece
+            if (body := _complete(bytes(self._message[:4]), self._message)) is not None:
+                return _name_in(body)
         return None
-    reader = _Reader(message)
+
+    def _begin_record(self) -> bool:
+        head = self._unread[:5]
+        if (head and head[0] != HANDSHAKE_RECORD) or (len(head) > 1 and head[1] != 3):
+            raise NotTlsError("only TLS goes through CONNECT")
+        if len(head) < 5:
+            return False
+        self._left_of_record = int.from_bytes(head[3:5], "big")
+        if not 0 < self._left_of_record <= LARGEST_RECORD:
+            raise NotTlsError("a TLS record of an impossible size")
+        del self._unread[:5]
+        return True
+
+
+def server_name(received: bytes) -> str | None:
+    """Return the name in the first bytes of a connection, as `FirstMessage` does."""
+    return FirstMessage().feed(received)
+
+
+def _complete(head: bytes, message: bytearray) -> bytes | None:
+    """Return the body of a handshake message once all of it is there."""
+    if head[:1] != bytes([CLIENT_HELLO]):
+        raise NotTlsError("TLS begins with another message")
+    size = int.from_bytes(head[1:4], "big") if len(head) == 4 else LARGEST_HELLO
+    if size > LARGEST_HELLO:
+        raise NotTlsError("the first message of TLS is too large")
+    return bytes(message[4 : 4 + size]) if len(head) == 4 and len(message) >= 4 + size else None
+
+
+def _name_in(body: bytes) -> str:
+    reader = _Reader(body)
     reader.take(2 + 32)  # version and random
     reader.block(1)  # session
     reader.block(2)  # ciphers
     reader.block(1)  # compressions
     return _named(reader.block(2)) if reader else ""
-
-
-def _handshake(received: bytes) -> bytes | None:
-    """Return the body of the first handshake message, put together from its records."""
-    message = b""
-    while received:
-        if received[0] != HANDSHAKE_RECORD or (len(received) > 1 and received[1] != 3):
-            raise NotTlsError("only TLS goes through CONNECT")
-        if len(received) < 5:
-            return None
-        (size,) = struct.unpack_from(">H", received, 3)
-        if not 0 < size <= LARGEST_RECORD:
-            raise NotTlsError("a TLS record of an impossible size")
-        message += received[5 : 5 + size]
-        if (body := _complete(message)) is not None:
-            return body
-        received = received[5 + size :]
-    return None
-
-
-def _complete(message: bytes) -> bytes | None:
-    if not message:
-        return None
-    if message[0] != CLIENT_HELLO:
-        raise NotTlsError("TLS begins with another message")
-    if len(message) < 4:
-        return None
-    size = int.from_bytes(message[1:4], "big")
-    if size > LARGEST_HELLO:
-        raise NotTlsError("the first message of TLS is too large")
-    return message[4 : 4 + size] if len(message) >= 4 + size else None
 
 
 def _named(extensions: _Reader) -> str:

@@ -8,7 +8,7 @@ import anyio
 from anyio import EndOfStream
 from anyio.abc import ByteStream
 
-from sandbox.client_hello import LARGEST_HELLO, NotTlsError, server_name
+from sandbox.client_hello import LARGEST_HELLO, FirstMessage, NotTlsError
 from sandbox.egress_log import EgressLog
 from sandbox.egress_network import Network, UnreachableError
 from sandbox.egress_policy import HostError, Policy, is_address, normal_host
@@ -23,6 +23,8 @@ from sandbox.egress_request import (
 )
 
 MOST_ADDRESSES = 4
+# Records of one byte each need six.
+MOST_BEFORE_NAME = 6 * LARGEST_HELLO
 UNNAMED = "(no host)"
 GONE = (OSError, EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -146,10 +148,14 @@ class EgressProxy:
         """Return the bytes TLS begins with, once they name the host the tunnel was asked for."""
         try:
             with anyio.fail_after(self._patience.hello):
-                while (name := server_name(received)) is None:
-                    if len(received) > 2 * LARGEST_HELLO:
+                first = FirstMessage()
+                name = first.feed(received)
+                while name is None:
+                    if len(received) > MOST_BEFORE_NAME:
                         raise NotTlsError("the first message of TLS is too large")
-                    received += await client.receive()
+                    piece = await client.receive()
+                    received += piece
+                    name = first.feed(piece)
         except TimeoutError as error:
             raise NotTlsError("TLS did not begin in time") from error
         except EndOfStream as error:
