@@ -312,13 +312,15 @@ class BreakerOpened(Frozen):
 
 
 class SandboxStarted(Frozen):
-    """A container is ready; `purpose` is what for."""
+    """A container is ready; `purpose` is what for, `work_tree` where its files live, and why there."""
 
     kind: Literal["sandbox.started"] = "sandbox.started"
     container: str
     image: str
     purpose: str
     seconds: float = 0.0
+    work_tree: Literal["memory", "disk"] | None = None
+    work_tree_reason: str = ""
 
 
 class SandboxLost(Frozen):

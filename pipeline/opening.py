@@ -200,6 +200,7 @@ def environment(sandbox: SandboxSettings, run_id: str) -> Environment:
         disk=sandbox.disk,
         allowlist=sandbox.network.allowlist if isinstance(sandbox.network, Allowlist) else (),
         labels=owner_labels(run_id),
+        runtime=sandbox.runtime,
     )
 
 

@@ -33,11 +33,12 @@ Code = Literal[
     "SW208",  # the Debugger is weaker
     "SW209",  # small cap or share
     "SW210",  # a stage that is not configured
-    "SW211",  # the sandbox's sizes contradict
+    "SW211",  # too little memory
     "SW212",  # a file the config names
     "SW213",  # a check's definition
     "SW214",  # a check's command and its report
     "SW215",  # a time limit the run's cannot hold
+    "SW216",  # the project's folder
     # tickets
     "SW301",  # cannot be read
     "SW302",  # empty
@@ -52,6 +53,7 @@ Code = Literal[
     "SW405",  # branch
     "SW406",  # key not set
     "SW407",  # the image cannot be used or built
+    "SW408",  # runtime
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

@@ -165,7 +165,8 @@ def _(event: BreakerOpened) -> str:
 
 @_words.register
 def _(event: SandboxStarted) -> str:
-    return f"sandbox {event.container[:SHORT]} ready for {event.purpose} in {duration(event.seconds)}"
+    place = f", work tree on disk: {event.work_tree_reason}" if event.work_tree == "disk" else ""
+    return f"sandbox {event.container[:SHORT]} ready for {event.purpose} in {duration(event.seconds)}{place}"
 
 
 @_words.register

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from anyio import create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
 from pipeline.errors import InfrastructureError
-from pipeline.events import SandboxEnded, SandboxLost, SandboxStarted
+from pipeline.events import Passage, SandboxEnded, SandboxLost, SandboxStarted
 from pipeline.hosting import HostedSandbox, host
 from pipeline.run import Run
 from sandbox.base import (
@@ -22,6 +23,8 @@ from sandbox.base import (
     SandboxUnavailableError,
     Snapshot,
 )
+from sandbox.egress_log import EgressLog
+from sandbox.placement import Placement
 
 T = TypeVar("T")
 # An engine that restarts is back within seconds; one that is not is an infrastructure failure.
@@ -73,6 +76,7 @@ class Workspace:
                 image=self._run.environment.image,
                 purpose=self._purpose,
                 seconds=round(self._run.seams.clock() - begun, 3),
+                **_place(box),
             )
         )
         self._known = self._safe
@@ -100,7 +104,7 @@ class Workspace:
         """Remove the container."""
         hosted, self._hosted = self._hosted, None
         if hosted is not None:
-            self._run.journal.append(SandboxEnded(container=_name(hosted.box), purpose=self._purpose))
+            self._run.journal.append(_ended(hosted.box, self._purpose))
             await hosted.end()
 
     async def _call(self, action: Callable[[Sandbox], Awaitable[T]], *, counts: bool = True) -> T:
@@ -177,6 +181,19 @@ class Workspace:
 
 async def _nothing(box: Sandbox) -> None:
     """Ask nothing of a sandbox that only has to be there."""
+
+
+def _ended(box: Sandbox, purpose: str) -> SandboxEnded:
+    log = getattr(box, "egress", None)
+    rows = log.passages() if isinstance(log, EgressLog) else ()
+    return SandboxEnded(
+        container=_name(box), purpose=purpose, egress=tuple(Passage.model_validate(asdict(row)) for row in rows)
+    )
+
+
+def _place(box: Sandbox) -> dict[str, Any]:
+    place = getattr(box, "placement", None)
+    return {"work_tree": place.where, "work_tree_reason": place.reason} if isinstance(place, Placement) else {}
 
 
 def _name(box: Sandbox) -> str:

@@ -15,7 +15,7 @@ from sandbox.egress import policy_of
 from sandbox.egress_network import Network
 from sandbox.engine import Engine, open_engine
 from sandbox.hijack import attach
-from sandbox.placement import Placement, on_disk, place_work_tree
+from sandbox.placement import Placement, place_work_tree, taken
 from sandbox.reaper import owner_labels, remove_container, remove_orphans_with
 from sandbox.resident import ResidentSandbox
 from sandbox.setup_image import carried_bytes, carried_paths
@@ -59,7 +59,7 @@ class DockerBackend:
 
 def placed(environment: Environment, base: BaseTree, labels: Mapping[str, str]) -> Placement:
     """Return where the work tree of a base goes, with what setup left in an image of these labels."""
-    tree = base.size + on_disk(len(base.pack)) + carried_bytes(labels)
+    tree = taken(base.size, carried_bytes(labels))
     return place_work_tree(tree, len(base.entries), disk=environment.disk, memory=environment.memory)
 
 

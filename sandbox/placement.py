@@ -25,6 +25,11 @@ def on_disk(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
+def taken(size: int, carried: int = 0) -> int:
+    """Return what a tree of `size` bytes and what setup left take up: git keeps a second copy, at most as large."""
+    return 2 * size + carried
+
+
 def place_work_tree(tree: int, files: int, *, disk: int, memory: int) -> Placement:
     """Return the place for a work tree that begins with `tree` bytes in `files` files.
 

@@ -42,11 +42,9 @@ def check_sandbox(document: Mapping[str, Any], report: Report) -> None:
         report.refuse("SW105", "sandbox.setup_timeout", "the required key is missing: there is a `setup`", hint)
     _time_limit("sandbox.setup_timeout", sandbox.get("setup_timeout"), limits.get("wall_clock"), report)
     memory = sandbox.get("memory", SandboxSettings().memory)
-    disk = sandbox.get("disk", SandboxSettings().disk)
-    if disk + GIB > memory:
-        key = "sandbox.disk" if "sandbox.disk" in report.positions else "sandbox.memory"
-        message = f"disk ({_size(disk)}) + 1 GiB is more than memory ({_size(memory)}), in which the work tree lives"
-        report.refuse("SW211", key, message, f"write `memory: {-(-(disk + GIB) // (1 << 20))}m`, or a smaller disk")
+    if memory < GIB:
+        message = f"{_size(memory)} is less than 1 GiB, and /tmp, the home folder and shared memory are in it"
+        report.refuse("SW211", "sandbox.memory", message, "write `memory: 1g` or more")
 
 
 def _image(sandbox: Mapping[str, Any], report: Report) -> None:

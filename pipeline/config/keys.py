@@ -197,7 +197,15 @@ SANDBOX_RECORD = Record((
     Key("memory", Size(), "memory limit", "memory: 4g", default="4g"),
     Key("cpus", Number(Decimal("0.01"), Decimal(4096), exact=False), "processor cores", "cpus: 2", default=2),
     Key("pids", Integer(16, 4_000_000), "most processes at a time", "pids: 512", default=SANDBOX.pids),
-    Key("disk", Size(), "size of the work tree, which lives in memory", "disk: 2g", default="2g"),
+    Key("disk", Size(), "size of the work tree: in memory in all, on a disk volume what commands may add", "disk: 2g",
+        default="2g"),
+    Key("runtime", Choice(("runc", "runsc")), "what isolates the container; without it the engine's default",
+        "runtime: runsc"),
+))  # fmt: skip
+
+REPO_RECORD = Record((
+    Key("subdir", Text(expected="a folder"), "the folder that is the project: commands run there, and nothing else may change",
+        "subdir: services/api"),
 ))  # fmt: skip
 
 FILE = Record((
@@ -211,4 +219,5 @@ FILE = Record((
     Key("checks", Many(CHECK, least=1), "what must be green; the runner runs them",
         'checks: [{name: tests, run: "pytest -q", timeout: 10m}]', required=True),
     Key("sandbox", SANDBOX_RECORD, "the container commands run in", "sandbox: {memory: 4g}"),
+    Key("repo", REPO_RECORD, "which part of the repository is the project", "repo: {subdir: services/api}"),
 ))  # fmt: skip

@@ -103,6 +103,7 @@ class SandboxSettings(Frozen):
     cpus: float = 2.0
     pids: int = 512
     disk: int = 2 << 30
+    runtime: Literal["runc", "runsc"] | None = None
 
 
 class Limits(Frozen):
@@ -112,6 +113,12 @@ class Limits(Frozen):
     wall_clock: float
     cost: Decimal | None = None
     work_items: int = 12
+
+
+class RepositorySettings(Frozen):
+    """Which part of the repository is the project: a folder from its root, empty for all of it."""
+
+    subdir: str = ""
 
 
 class Settings(Frozen):
@@ -124,6 +131,7 @@ class Settings(Frozen):
     reviewer: StageSettings | None
     checks: tuple[CheckSettings, ...]
     sandbox: SandboxSettings = SandboxSettings()
+    repo: RepositorySettings = RepositorySettings()
     vendors: dict[str, VendorSettings] = {}
     models: dict[str, ModelDeclaration] = {}
 

@@ -45,7 +45,13 @@ WORDS: dict[str, tuple[str, ...]] = {
     "memory": ("mem", "mem_limit", "memory_limit", "ram"),
     "cpus": ("cpu", "cpu_limit", "cores", "num_cpus"),
     "pids": ("pids_limit", "processes"),
+    "runtime": ("oci_runtime", "container_runtime", "isolation"),
     "disk": ("storage", "disk_limit", "disk_size"),
+    "repo": ("repository", "project", "monorepo", "git", "source"),
+    "subdir": (
+        "subdirectory", "sub_directory", "sub_dir", "folder", "directory", "dir", "root", "path", "workdir",
+        "working_directory", "cwd", "package", "project_root",
+    ),
     "stages": ("agents", "pipeline", "steps", "phases", "roles", "nodes"),
     "planner": ("plan", "architect", "planning"),
     "coder": ("code", "developer", "editor", "implementer", "worker", "coding", "engineer"),

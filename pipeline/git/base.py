@@ -38,6 +38,15 @@ def read_base(git: Git, commit: str) -> BaseTree:
     return BaseTree(commit, pack, files, submodules, size)
 
 
+def measure_tree(git: Git, commit: str) -> tuple[int, int]:
+    """Return what a commit's files take up on a disk, in bytes, and how many they are.
+
+    :raises GitError: the commit cannot be read.
+    """
+    files = [entry for entry in _listing(git, commit) if entry.kind == "blob"]
+    return sum(on_disk(entry.size) for entry in files), len(files)
+
+
 def _listing(git: Git, commit: str) -> list[_Entry]:
     lines = git.run("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit).split(b"\0")
     return [_entry(line) for line in lines if line]

@@ -20,6 +20,8 @@ __all__ = ["Preflight", "PreflightRequest", "preflight"]
 REPOSITORY = "pipeline.preflight.repository"
 ENVIRONMENT = "pipeline.preflight.environment"
 ENGINE = "pipeline.preflight.engine"
+RUNTIME = "pipeline.preflight.runtime"
+WORK_TREE = "pipeline.preflight.work_tree"
 
 
 async def preflight(request: PreflightRequest) -> Preflight:
@@ -42,7 +44,7 @@ async def preflight(request: PreflightRequest) -> Preflight:
     return Preflight(
         problems=tuple(problems),
         warnings=warnings,
-        notes=loaded.notes if loaded else (),
+        notes=(*(loaded.notes if loaded else ()), *around.notes),
         settings=settings,
         tickets=tuple(read.ticket for read in tickets),
         repository=around.repository,
@@ -117,8 +119,13 @@ async def _surroundings(
     sandbox = loaded.partial.sandbox if loaded else None
     environment: Any = importlib.import_module(ENVIRONMENT)
     around = environment.with_choice(around, sandbox)
+    work_tree: Any = importlib.import_module(WORK_TREE)
+    around = replace(around, notes=work_tree.work_tree_note(around, sandbox))
     if not request.docker:
         return around
     engine: Any = importlib.import_module(ENGINE)
     at = loaded.positions.get(around.choice.key) if loaded and around.choice and around.choice.key else None
-    return replace(around, problems=(*around.problems, *await engine.look_at_docker(around, sandbox, at)))
+    runtime: Any = importlib.import_module(RUNTIME)
+    runtime_at = loaded.positions.get("sandbox.runtime") if loaded else None
+    found = *await engine.look_at_docker(around, sandbox, at), *await runtime.look_at_runtime(sandbox, runtime_at)
+    return replace(around, problems=(*around.problems, *found))

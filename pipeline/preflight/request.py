@@ -76,3 +76,4 @@ class Surroundings:
     repository: Path | None = None
     base: str | None = None
     choice: Choice | None = None
+    notes: tuple[str, ...] = ()

@@ -359,13 +359,21 @@ MEANING: dict[str, tuple[list[Change], list[str]]] = {
             "`on_retry` is another word for `escalation`, and both are there; keep one of the two")
         ],
     ),
-    "a disk that does not fit": (
-        [(AT_END, AT_END + "sandbox: {memory: 2g, disk: 1536m}\n")],
+    "a memory that is too small": (
+        [(AT_END, AT_END + "sandbox: {memory: 512m}\n")],
         [
-            ("SW211 pipeline.yaml:30:23: sandbox.disk: "
-            "disk (1.5 GiB) + 1 GiB is more than memory (2 GiB), in which the work tree lives; "
-            "write `memory: 2560m`, or a smaller disk")
+            ("SW211 pipeline.yaml:30:11: sandbox.memory: "
+            "0.5 GiB is less than 1 GiB, and /tmp, the home folder and shared memory are in it; "
+            "write `memory: 1g` or more")
         ],
+    ),
+    "a runtime we do not know": (
+        [(AT_END, AT_END + "sandbox: {runtime: kata}\n")],
+        ["SW106 pipeline.yaml:30:11: sandbox.runtime: `kata` is not one of runc, runsc; write `runc` or `runsc`"],
+    ),
+    "another word for the runtime": (
+        [(AT_END, AT_END + "sandbox: {oci_runtime: runsc}\n")],
+        ["SW104 pipeline.yaml:30:11: sandbox.oci_runtime: unknown key; did you mean `runtime`?"],
     ),
     "a setup without a time limit": (
         [(AT_END, AT_END + "sandbox: {setup: pip install -e .}\n")],
