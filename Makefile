@@ -8,7 +8,7 @@ CODE := pipeline stages sandbox tests benchmarks
 .PHONY: help setup engine image images demo test lint types format bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.complete ## a virtual environment in .venv/ from the hash lock, with stagewright in it
 
@@ -30,6 +30,9 @@ demo: image ## play the recorded session on the example repository: no model, no
 test: images ## all tests, Docker tests included
 	.venv/bin/python -m pytest
 
+test-slow: image ## the tests that take a minute or more
+	.venv/bin/python -m pytest -m slow
+
 lint: setup ## ruff: rules and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -43,6 +46,9 @@ format: setup ## rewrite files as `make lint` wants them
 
 bench: image ## what is measured: start-up and tool calls, as ratios
 	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; .venv/bin/python "$$benchmark" || exit 1; done
+
+bench-sandbox: image ## what a sandbox costs, beside `docker exec` and mini-swe-agent, against its limits
+	.venv/bin/python -m benchmarks.sandbox
 
 lock: setup ## write requirements.lock anew; needs uv
 	uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11 \
