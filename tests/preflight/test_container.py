@@ -45,7 +45,7 @@ def test_nothing_is_said_of_a_tree_that_is_not_known() -> None:
 
 @pytest.mark.docker
 @pytest.mark.anyio
-async def test_a_runtime_the_engine_does_not_have_is_a_problem_with_those_it_has() -> None:
+async def test_a_runtime_the_engine_has_is_no_problem() -> None:
     assert await look_at_runtime(SandboxSettings(runtime="runc"), None) == ()
     assert await look_at_runtime(SandboxSettings(), None) == ()
 
@@ -53,7 +53,8 @@ async def test_a_runtime_the_engine_does_not_have_is_a_problem_with_those_it_has
 @pytest.mark.docker
 @pytest.mark.anyio
 async def test_a_missing_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = await look_at_runtime(SandboxSettings.model_construct(runtime="runno")  # type: ignore[arg-type] # none that exists, None)
+    settings = SandboxSettings().model_copy(update={"runtime": "runno"})
+    found = await look_at_runtime(settings, None)
     (line,) = [each.line_text() for each in found]
     assert "the engine has no runtime `runno`; it has" in line
     assert "runc" in line
