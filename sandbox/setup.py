@@ -77,11 +77,13 @@ for found in importlib.metadata.distributions():
 """
 # Some tools make their caches read-only, so a folder is opened before it is removed.
 EMPTY_OUT = """
-import os, shutil, stat, sys
+import os, shutil, sys
 def gone(path):
-    for folder, _, _ in os.walk(path):
-        if not os.path.islink(folder):
-            os.chmod(folder, 0o700)
+    os.chmod(path, 0o700)
+    for folder, inner, _ in os.walk(path):
+        for name in inner:
+            if not os.path.islink(os.path.join(folder, name)):
+                os.chmod(os.path.join(folder, name), 0o700)
     shutil.rmtree(path)
 for top in sys.argv[1:]:
     for entry in os.scandir(top):
