@@ -27,6 +27,7 @@ def judge_manifest(run: Run, manifest: Manifest) -> StageResult:
         ticket=run.ticket,
         accepted=tuple(run.state.accepted),
         limit=run.settings.limits.work_items,
+        folder=run.settings.repo.subdir,
     )
     return StageResult("rejected", failure=failure) if failure else StageResult("passed")
 

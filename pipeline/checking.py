@@ -7,6 +7,7 @@ from pipeline.checks import CheckRun, run_check
 from pipeline.config.settings import CheckSettings
 from pipeline.errors import InfrastructureError
 from pipeline.events import CheckFinished, CheckPhase
+from pipeline.project_folder import seen_from
 from pipeline.run import Run
 from pipeline.verdict import Verdict, binds, judge, share
 from pipeline.workspace import SandboxLostTwiceError, open_workspace
@@ -41,12 +42,14 @@ async def run_checks(run: Run, tree: Snapshot, names: Sequence[str], selection: 
     They are judged when all have run: a named test that one of them knows is not missing from the others.
     """
     results = [await _run_clean(run, check, tree, selection.phase, selection.focus) for check in _named(run, names)]
+    folder = run.settings.repo.subdir
+    deleted = frozenset(seen_from(folder, selection.deleted))
     records = []
-    for result, named in zip(results, share(selection.named, results), strict=True):
+    for result, named in zip(results, share(seen_from(folder, selection.named), results), strict=True):
         baseline = run.state.baseline[result.name]
         assert baseline.tests is not None
         before = CheckRun.load(run.journal.get(baseline.tests))
-        verdict = judge(before, result, named=named, deleted=selection.deleted)
+        verdict = judge(before, result, named=named, deleted=deleted)
         records.append(_record(run, selection, result, verdict, binding=baseline.binds))
     return records
 
@@ -58,13 +61,15 @@ def _named(run: Run, names: Sequence[str]) -> list[CheckSettings]:
 async def _run_clean(
     run: Run, check: CheckSettings, tree: Snapshot, phase: CheckPhase, focus: Sequence[str] | None
 ) -> CheckRun:
+    folder = run.settings.repo.subdir
+    tests = seen_from(folder, focus) if focus is not None else None
     try:
         async with open_workspace(run, f"check {check.name} ({phase})", tree) as sandbox:
             try:
-                return await run_check(check, sandbox, tests=focus)
+                return await run_check(check, sandbox, tests=tests, folder=folder)
             except SandboxLostError:
                 # The whole check again: the folder of its report went with the container.
-                return await run_check(check, sandbox, tests=focus)
+                return await run_check(check, sandbox, tests=tests, folder=folder)
     except SandboxLostTwiceError as error:
         raise InfrastructureError(f"check {check.name} lost its sandbox twice: {error}") from error
 

@@ -9,6 +9,7 @@ from pipeline.config.settings import CheckSettings
 from pipeline.events import CheckOutcome
 from pipeline.junit import LIMIT_BYTES, ReportError, TestCase, parse
 from sandbox.base import ExecResult, Sandbox
+from sandbox.folder import in_folder
 from stages.artifacts import Frozen
 
 OUTPUT_BYTES = 1 << 20
@@ -48,26 +49,29 @@ class CheckRun(Frozen):
         return cls.model_validate_json(data)
 
 
-async def run_check(check: CheckSettings, sandbox: Sandbox, *, tests: Sequence[str] | None) -> CheckRun:
+async def run_check(
+    check: CheckSettings, sandbox: Sandbox, *, tests: Sequence[str] | None, folder: str = ""
+) -> CheckRun:
     """Run a check in the sandbox's work tree; with `tests` and a `focus` command, on these alone.
 
+    It runs in `folder`, from which `tests` are named too; empty is the root.
     :raises SandboxLostError: the sandbox is gone; whatever else goes wrong is an outcome.
     """
     focused = bool(tests) and check.focus is not None
     selected = tuple(tests or ()) if focused else ()
-    command = _command(check, selected)
+    argv = in_folder(folder, ["sh", "-c", _command(check, selected)])
     if check.report is None:
-        result = await _execute(check, command, sandbox, {})
+        result = await _execute(check, argv, sandbox, {})
         return _check_run(check, result, _without_report(result), selected=selected)
-    folder = await _report_folder(sandbox)
-    if folder is None:
+    reports = await _report_folder(sandbox)
+    if reports is None:
         problem = "no folder for the report could be made in the sandbox"
         return CheckRun(name=check.name, outcome="infrastructure", exit_code=None, reports=True, detail=problem)
     try:
-        result = await _execute(check, command, sandbox, {"REPORT": f"{folder}/report.xml"})
-        report = await _read_report(sandbox, f"{folder}/report.xml")
+        result = await _execute(check, argv, sandbox, {"REPORT": f"{reports}/report.xml"})
+        report = await _read_report(sandbox, f"{reports}/report.xml")
     finally:
-        await sandbox.exec(["rm", "-rf", folder], timeout=_HOUSEKEEPING_SECONDS)
+        await sandbox.exec(["rm", "-rf", reports], timeout=_HOUSEKEEPING_SECONDS)
     return _judged(check, result, report, selected)
 
 
@@ -77,9 +81,11 @@ def _command(check: CheckSettings, selected: Sequence[str]) -> str:
     return check.focus.replace("{tests}", shlex.join(selected))
 
 
-async def _execute(check: CheckSettings, command: str, sandbox: Sandbox, environment: Mapping[str, str]) -> ExecResult:
+async def _execute(
+    check: CheckSettings, command: Sequence[str], sandbox: Sandbox, environment: Mapping[str, str]
+) -> ExecResult:
     return await sandbox.exec(
-        ["sh", "-c", command], timeout=check.timeout, env=environment, merge_output=True, keep_bytes=OUTPUT_BYTES
+        command, timeout=check.timeout, env=environment, merge_output=True, keep_bytes=OUTPUT_BYTES
     )
 
 

@@ -45,6 +45,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
     rung = settings_of(run.settings, step.stage).rungs[step.rung - 1]
     item = item_of(run, step.item)
     view = SnapshotView(run, start)
+    folder = run.settings.repo.subdir
     sees_map = step.stage == "planner"
     sees_conventions = step.stage in ("planner", "coder", "reviewer")
     return StageContext(
@@ -56,8 +57,8 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
         max_output_tokens=rung.max_output_tokens,
         output_tokens_ceiling=tools.output_tokens_ceiling,
         remaining=tools.remaining,
-        repository_map=repository_map(view, budget_characters=MAP_CHARACTERS) if sees_map else "",
-        conventions=conventions(view) if sees_conventions else "",
+        repository_map=repository_map(view, budget_characters=MAP_CHARACTERS, folder=folder) if sees_map else "",
+        conventions=conventions(view, folder=folder) if sees_conventions else "",
         manifest=state.manifest,
         accepted=tuple(state.accepted),
         item=item,
@@ -67,6 +68,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
         evidence=evidence(run, step) if step.stage == "debugger" else None,
         owners=step.owners,
         may_request_scope=left(state, run.settings, "planner", None) > 0,
+        project_folder=folder,
         progress_required=not state.accepted and not is_review(step.item),
     )
 

@@ -43,6 +43,7 @@ class Envelope:
     cost_limit: Decimal | None
     unpriced: tuple[str, ...]
     network: str
+    folder: str
     defaults: tuple[str, ...]
 
 
@@ -64,6 +65,7 @@ def envelope(settings: Settings, *, defaults: Sequence[str] = ()) -> Envelope:
         cost_limit=settings.limits.cost,
         unpriced=tuple("/".join(name) for name, ceiling in ceilings.items() if ceiling is None),
         network=network_in_words(settings.sandbox),
+        folder=settings.repo.subdir,
         defaults=tuple(defaults),
     )
 
@@ -109,6 +111,8 @@ def render(found: Envelope) -> str:
         lines += _stage_lines(stage)
     lines += ["", *_time_lines(found), *_token_lines(found), *_cost_lines(found)]
     lines.append(f"  network: {found.network}")
+    if found.folder:
+        lines.append(f"  project: {found.folder}, where commands run and outside which nothing may change")
     if found.defaults:
         lines += ["", "Defaults in force:", *(f"  {line}" for line in found.defaults)]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from pipeline.content_rules import pointer_rejections
 from pipeline.ground import Ground
 from pipeline.item_rules import file_rejections, test_rejections
 from pipeline.items import settled
@@ -19,24 +20,26 @@ _REVIEW_ID = re.compile(r"review-\d+", re.IGNORECASE)
 
 
 def manifest_failures(
-    manifest: Manifest, *, view: TreeView, ticket: Ticket, accepted: Sequence[str], limit: int
+    manifest: Manifest, *, view: TreeView, ticket: Ticket, accepted: Sequence[str], limit: int, folder: str = ""
 ) -> Failure | None:
     """Return one failure that lists everything wrong with a manifest, None when the Coder may start.
 
-    `view` is base plus the accepted items, `limit` the highest number of items, the accepted ones included.
+    `view` is base plus the accepted items, `limit` the highest number of items, the accepted ones included,
+    `folder` the one outside which nothing may change, empty for none.
     """
     rejections = [
         *_count_rejections(manifest, accepted, limit),
         *_id_rejections(manifest),
         *_dependency_rejections(manifest, accepted),
-        *(rejection for item in manifest.work_items for rejection in path_rejections(item, ticket.scope)),
+        *(rejection for item in manifest.work_items for rejection in path_rejections(item, ticket.scope, folder)),
     ]
     return as_failure([*rejections, *_tree_rejections(manifest, view, accepted)])
 
 
 def change_failure(before: ChangeView, after: ChangeView, item: WorkItem) -> Failure | None:
     """Return one failure that lists everything a change did beyond its item, None when it stays within."""
-    return as_failure([*_scope_rejections(before, after, item), *_symbol_rejections(before, after, item)])
+    rules = (_scope_rejections, _symbol_rejections, pointer_rejections)
+    return as_failure([rejection for rule in rules for rejection in rule(before, after, item)])
 
 
 def _count_rejections(manifest: Manifest, accepted: Sequence[str], limit: int) -> Iterator[Rejection]:

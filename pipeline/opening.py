@@ -79,7 +79,8 @@ def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
         journal = _journal(place, run_id, start.keys, seams)
         receipt = take(start.repository, leave_out=[place.state_dir])
         config = journal.put(canonical_json(start.settings))
-        choice = choose(start.settings.sandbox, CommitFiles.of(Git(start.repository.path), start.base))
+        files = CommitFiles.of(Git(start.repository.path), start.base)
+        choice = choose(start.settings.sandbox, files, start.settings.repo.subdir)
         started = RunStarted(
             ticket_id=start.ticket.id,
             ticket=journal.put(start.ticket.model_dump_json().encode()),

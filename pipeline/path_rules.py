@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline.globs import matches
+from pipeline.project_folder import is_inside
 from pipeline.rejection import Rejection
 from pipeline.selectors import split
 from sandbox.judgement import fold
@@ -14,8 +15,8 @@ _PATH_BYTES = 1_000
 _NAME_BYTES = 255
 
 
-def path_rejections(item: WorkItem, scope: TicketScope) -> Iterator[Rejection]:
-    """Yield what is wrong with the item's paths."""
+def path_rejections(item: WorkItem, scope: TicketScope, folder: str = "") -> Iterator[Rejection]:
+    """Yield what is wrong with the item's paths; with a `folder`, only what is inside may change."""
     if not item.files:
         yield Rejection("no_files", item.id, "the item lists no file, so nothing could be changed for it")
     plain = [file.path for file in item.files if not malformed(file.path, item.id)]
@@ -23,6 +24,9 @@ def path_rejections(item: WorkItem, scope: TicketScope) -> Iterator[Rejection]:
     yield from _repeated(plain, item.id)
     for path in plain:
         yield from _beyond_ticket(path, f"{item.id}: {path}", scope)
+        if not is_inside(path, folder):
+            reason = f"the project is {folder} (repo.subdir), and nothing outside it may change"
+            yield Rejection("outside_subdir", f"{item.id}: {path}", reason, expected=f"{folder}/…", actual=path)
     for test in item.tests:
         yield from _bad_selector(test, f"{item.id}: test {test}")
 

@@ -54,6 +54,8 @@ Code = Literal[
     "SW406",  # key not set
     "SW407",  # the image cannot be used or built
     "SW408",  # runtime
+    "SW409",  # files of the base commit
+    "SW410",  # the project's folder is not there
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

@@ -1,9 +1,11 @@
 """The repository as the Planner is told of it: facts extracted by machine, within a budget of characters. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from posixpath import dirname, join, normpath
 
+from pipeline.project_folder import is_inside
 from pipeline.symbols import declared
 from pipeline.tree_view import TreeView
 
@@ -11,15 +13,19 @@ CONVENTIONS = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/
 _CONVENTIONS_CHARACTERS = 12_000
 _SOURCE_BYTES = 256 << 10
 _SOURCES = 3_000
+_AROUND = 40
 _Detail = Callable[[str], str]
 
 
-def repository_map(view: TreeView, *, budget_characters: int) -> str:
+def repository_map(view: TreeView, *, budget_characters: int, folder: str = "") -> str:
     """Return the repository's files with their symbols and tests, in as much detail as the budget allows.
 
+    With a `folder`, the project, only its files are listed; around it folders are counted.
     First to go are methods, then symbols (tests last), then single files: folders are counted then.
     """
-    paths = sorted(view.paths())
+    every = sorted(view.paths())
+    paths = [path for path in every if is_inside(path, folder)]
+    around = _around([path for path in every if not is_inside(path, folder)], folder)
     outlines = _Outlines(view, paths)
     levels: tuple[Callable[[], Iterable[str]], ...] = (
         lambda: (f"{_shown(path)}{outlines.all(path)}" for path in paths),
@@ -30,16 +36,20 @@ def repository_map(view: TreeView, *, budget_characters: int) -> str:
     )
     header = f"{len(paths)} files; symbols of Python files after the colon, tests included.\n"
     for lines in levels:
-        text = header + "\n".join(lines())
+        text = header + "\n".join((*lines(), *around))
         if len(text) <= budget_characters:
             return text
     return _cut(text, budget_characters)
 
 
-def conventions(view: TreeView) -> str:
-    """Return what the repository asks of its contributors (`AGENTS.md` and the like), at most 12,000 characters."""
+def conventions(view: TreeView, *, folder: str = "") -> str:
+    """Return what the repository asks of its contributors (`AGENTS.md` and the like), at most 12,000 characters.
+
+    With a `folder`, the project, its own come first.
+    """
     paths = view.paths()
-    found = [(path, _followed(path, view, paths)) for path in CONVENTIONS if path in paths]
+    names = (*(join(folder, name) for name in CONVENTIONS if folder), *CONVENTIONS)
+    found = [(path, _followed(path, view, paths)) for path in names if path in paths]
     sections = [f"# {path}\n\n{content.decode(errors='replace').strip()}" for path, content in found if content]
     return _cut("\n\n".join(sections), _CONVENTIONS_CHARACTERS)
 
@@ -49,6 +59,15 @@ def _followed(path: str, view: TreeView, paths: frozenset[str]) -> bytes | None:
     # Of a symlink a tree holds the target's name, and `AGENTS.md` often is one.
     target = normpath(join(dirname(path), (content or b"").decode(errors="replace")))
     return view.read(target) if target in paths else content
+
+
+def _around(paths: list[str], folder: str) -> list[str]:
+    if not paths:
+        return []
+    counts = Counter(path.partition("/")[0] + "/" * ("/" in path) for path in paths)
+    shown = [_shown(name) + (f" ({count} files)" if name.endswith("/") else "") for name, count in counts.most_common()]
+    more = [f"… and {len(shown) - _AROUND} more"] if len(shown) > _AROUND else []
+    return ["", f"around the project {folder}, not to be changed:", *sorted(shown[:_AROUND]), *more]
 
 
 class _Outlines:

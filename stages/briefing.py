@@ -33,6 +33,16 @@ def section(name: str, content: str) -> str:
     return f'<data-{digest} name="{name}">\n{content}{closing}</data-{digest}>'
 
 
+def project_line(folder: str) -> str:
+    """Say which folder is the project; nothing when it is the whole repository."""
+    if not folder:
+        return ""
+    return (
+        f"The project is the folder {folder}: commands and checks run in it, and no file outside it may change. Every "
+        "path you give or are given is relative to the repository's root, and only a command's own words are not."
+    )
+
+
 def ticket_section(ticket: Ticket) -> str:
     """Return the ticket as data."""
     lines = [f"id: {ticket.id}", f"title: {ticket.title}", "", ticket.body.strip()]

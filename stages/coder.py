@@ -4,7 +4,15 @@ from typing import Any
 
 from sandbox.base import Snapshot, UnacceptableChangeError
 from stages.artifacts import Failure, Finish, ScopeRequest, WorkItem
-from stages.briefing import brief, feedback_sections, item_section, manifest_section, section, ticket_section
+from stages.briefing import (
+    brief,
+    feedback_sections,
+    item_section,
+    manifest_section,
+    project_line,
+    section,
+    ticket_section,
+)
 from stages.command import run_tool
 from stages.contract import StageContext, StageResult
 from stages.editing import editing_tools
@@ -42,6 +50,7 @@ def opening(context: StageContext) -> str:
     wider = "" if context.may_request_scope else "The scope cannot be widened in this attempt."
     return brief(
         f"Carry out work item {_item(context).id}.",
+        project_line(context.project_folder),
         wider,
         ticket_section(context.ticket),
         manifest_section(context.manifest, context.accepted),

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sandbox.base import ExecResult, Sandbox, UnacceptableChangeError
+from sandbox.folder import in_folder
 from stages.artifacts import Frozen, WorkItem
 from stages.contract import StageContext
 from stages.excerpt import excerpt
@@ -23,7 +24,7 @@ class Run(Frozen):
     """A command and its time limit."""
 
     command: Annotated[
-        str, Field(min_length=1, pattern=NO_NUL, description="A shell command, run in the repository's root.")
+        str, Field(min_length=1, pattern=NO_NUL, description="A shell command, run in the project's folder.")
     ]
     timeout: Annotated[float | None, Field(gt=0, description="Seconds before it is killed; null for 120.")] = None
 
@@ -44,7 +45,7 @@ def _executor(context: StageContext, arguments: Run) -> Callable[[], Awaitable[s
     async def execute() -> str:
         left = context.remaining()
         seconds = max(LEAST_SECONDS, min(arguments.timeout or DEFAULT_SECONDS, left))
-        argv = ["sh", "-c", _SHELL, "run", arguments.command]
+        argv = in_folder(context.project_folder, ["sh", "-c", _SHELL, "run", arguments.command])
         done = await context.sandbox.exec(argv, timeout=seconds, merge_output=True, keep_bytes=ARCHIVED_BYTES)
         await context.observer.output(done.stdout)
         return told(done, seconds)

@@ -78,6 +78,7 @@ class Remaining(Protocol):
 class StageContext:
     """Everything one attempt of a stage may see and use.
 
+    `project_folder` is where commands run and outside which nothing may change, empty for the root.
     `system` is the stage's prompt with the user's instructions. `remaining` says how many seconds the attempt
     has left. `owners` are the Debugger's routes on offer; `may_request_scope` is False when the Planner has no
     attempt left; `progress_required` is False for a later item, which gates and checks judge even unchanged.
@@ -103,6 +104,7 @@ class StageContext:
     owners: Sequence[Owner] = ()
     may_request_scope: bool = True
     progress_required: bool = True
+    project_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.artifacts import Diagnosis, Owner
-from stages.briefing import brief, evidence_sections, feedback_sections, item_section, manifest_section, ticket_section
+from stages.briefing import (
+    brief,
+    evidence_sections,
+    feedback_sections,
+    item_section,
+    manifest_section,
+    project_line,
+    ticket_section,
+)
 from stages.command import run_tool
 from stages.contract import Evidence, StageContext, StageResult
 from stages.reading import reading_tools
@@ -47,6 +55,7 @@ def opening(context: StageContext) -> str:
     owners = "\n".join(f"- {owner}: {_OWNERS[owner]}" for owner in context.owners)
     return brief(
         f"The {evidence.stage} has used up its attempts{item}. Find out why and who has to act.",
+        project_line(context.project_folder),
         f"Owners on offer:\n{owners}",
         ticket_section(context.ticket),
         manifest_section(context.manifest, context.accepted),

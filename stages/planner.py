@@ -3,7 +3,7 @@
 from typing import Any
 
 from stages.artifacts import Clarification, Failure, Manifest
-from stages.briefing import brief, feedback_sections, manifest_section, section, ticket_section
+from stages.briefing import brief, feedback_sections, manifest_section, project_line, section, ticket_section
 from stages.contract import StageContext, StageResult
 from stages.reading import reading_tools
 from stages.session import converse
@@ -32,6 +32,7 @@ def opening(context: StageContext) -> str:
     """Return the first turn: ticket, map, conventions, the manifest in force, and what went wrong before."""
     return brief(
         "Plan this ticket.",
+        project_line(context.project_folder),
         ticket_section(context.ticket),
         section("repository map", context.repository_map),
         section("conventions of the repository", context.conventions),

@@ -7,6 +7,7 @@ from stages.briefing import (
     diff_section,
     feedback_sections,
     manifest_section,
+    project_line,
     section,
     ticket_section,
 )
@@ -31,6 +32,7 @@ def opening(context: StageContext) -> str:
     """Return the first turn: ticket, manifest, conventions, check results and the final diff."""
     return brief(
         "Review this change. The work tree has it applied.",
+        project_line(context.project_folder),
         ticket_section(context.ticket),
         manifest_section(context.manifest),
         section("conventions of the repository", context.conventions),

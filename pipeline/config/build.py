@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.config.keypath import child
 from pipeline.config.knowledge import resolved_like
+from pipeline.config.repo_rules import repository_settings
 from pipeline.config.report import Report
 from pipeline.config.rungs import StageDraft
 from pipeline.config.settings import (
@@ -131,6 +132,7 @@ def build_settings(
         reviewer=stages.get("reviewer"),
         checks=tuple(CheckSettings(**check) for check in document["checks"]),
         sandbox=SandboxSettings(**document.get("sandbox", {})),
+        repo=repository_settings(document),
         vendors=vendors,
         models=declared_models(document),
     )

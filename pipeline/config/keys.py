@@ -204,7 +204,7 @@ SANDBOX_RECORD = Record((
 ))  # fmt: skip
 
 REPO_RECORD = Record((
-    Key("subdir", Text(expected="a folder"), "the folder that is the project: commands run there, and nothing else may change",
+    Key("subdir", Text(expected="a folder"), "the project's folder: commands run in it, and nothing outside may change",
         "subdir: services/api"),
 ))  # fmt: skip
 

@@ -20,6 +20,7 @@ from pipeline.config.network_rules import check_network
 from pipeline.config.overrides import override
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
+from pipeline.config.repo_rules import check_repo, project_folder
 from pipeline.config.report import Report, in_order
 from pipeline.config.rungs import StageDraft, default_efforts, stage_drafts
 from pipeline.config.settings import SandboxSettings, Settings, VendorSettings
@@ -43,6 +44,7 @@ class Partial:
 
     sandbox: SandboxSettings | None = None
     checks: tuple[str, ...] | None = None
+    folder: str = ""
     vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     efforts: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ def _resolved(
     check_vendors(entries, drafts, folder, report, trusted=trusted)
     check_checks(document, report)
     check_sandbox(document, report)
+    check_repo(document, report)
     check_network(document, report, trusted=trusted)
     vendors = vendor_settings(document, drafts, folder, surfaces)
     # Prices depend on models and vendors alone, and are judged even where the rest is not valid yet.
@@ -184,7 +187,14 @@ def _partial(
         users.setdefault(rung.values["vendor"], rung.where("vendor"))
     names = tuple(name for name in checks if name is not None)
     complete = names if checks and len(names) == len(checks) else None
-    return Partial(_sandbox(document), complete, vendors, users, default_efforts(drafts))
+    return Partial(
+        sandbox=_sandbox(document),
+        checks=complete,
+        folder=project_folder(document),
+        vendors=vendors,
+        users=users,
+        efforts=default_efforts(drafts),
+    )
 
 
 def _sandbox(document: Mapping[str, Any]) -> SandboxSettings | None:

@@ -39,8 +39,11 @@ class Choice(Frozen):
         return f"{self.name} ({self.reason}){setup}"
 
 
-def choose(sandbox: SandboxSettings, files: CommitFiles | None) -> Choice:
-    """Return the environment that config and base commit ask for; without `files` only the config is asked."""
+def choose(sandbox: SandboxSettings, files: CommitFiles | None, folder: str = "") -> Choice:
+    """Return the environment that config and base commit ask for; without `files` only the config is asked.
+
+    `folder` is the project's, where lock files are looked for; empty for the root.
+    """
     setup = sandbox.setup or ()
     if sandbox.image is not None:
         reason = "named at sandbox.image"
@@ -49,10 +52,10 @@ def choose(sandbox: SandboxSettings, files: CommitFiles | None) -> Choice:
         dockerfile = Dockerfile(path=sandbox.dockerfile, context="")
         reason = "named at sandbox.dockerfile"
         return Choice(source="config", reason=reason, dockerfile=dockerfile, setup=setup, key="sandbox.dockerfile")
-    return _detected(sandbox, files) if files is not None else _default(setup, ())
+    return _detected(sandbox, files, folder) if files is not None else _default(setup, ())
 
 
-def _detected(sandbox: SandboxSettings, files: CommitFiles) -> Choice:
+def _detected(sandbox: SandboxSettings, files: CommitFiles, folder: str) -> Choice:
     container, notes = read_devcontainer(files)
     if container is not None:
         setup, more = _setup(sandbox, container.commands, container.path)
@@ -65,12 +68,12 @@ def _detected(sandbox: SandboxSettings, files: CommitFiles) -> Choice:
             setup=setup,
             notes=(*notes, *more),
         )
-    found = detect(files)
+    found = detect(files.below(folder))
     if found is None:
         return _default(sandbox.setup or (), notes)
     setup, more = _setup(sandbox, found.commands, " and ".join(found.marks))
     marks = " and ".join(found.marks)
-    reason = f"{marks} {'is' if len(found.marks) == 1 else 'are'} at the root"
+    reason = f"{marks} {'is' if len(found.marks) == 1 else 'are'} {f'in {folder}' if folder else 'at the root'}"
     return Choice(source="lockfile", reason=reason, image=found.image, setup=setup, notes=(*notes, *more))
 
 

@@ -30,6 +30,12 @@ class CommitFiles:
                 entries[path.decode(errors="surrogateescape")] = (mode, identifier)
         return cls(git, entries)
 
+    def below(self, folder: str) -> Self:
+        """Return the files of a folder alone, named from there; an empty folder is the root."""
+        prefix = f"{folder}/" if folder else ""
+        inside = {path.removeprefix(prefix): entry for path, entry in self.entries.items() if path.startswith(prefix)}
+        return type(self)(self._git, inside)
+
     def text(self, path: str) -> str | None:
         """Return a regular file's text; None when there is none or it is larger than a megabyte."""
         mode, identifier = self.entries.get(path, ("", ""))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from posixpath import basename, normpath
+from posixpath import basename, join, normpath
 
 from pipeline.environments.commit_files import CommitFiles
 
@@ -16,9 +16,13 @@ REQUIREMENTS = re.compile(r"(requirements|constraints)[^/]*\.(txt|in)|[^/]*requi
 WORDS = re.compile(r"[^\s'\"=;&|<>()\[\]]+")
 
 
-def key_files(commands: Sequence[str], files: CommitFiles) -> Mapping[str, bytes]:
-    """Return path -> object id of lock and project files anywhere, and of what the commands name, folders whole."""
-    named = {normpath(word) for command in commands for word in WORDS.findall(command)} - {"."}
+def key_files(commands: Sequence[str], files: CommitFiles, folder: str = "") -> Mapping[str, bytes]:
+    """Return path -> object id of lock and project files anywhere, and of what the commands name, folders whole.
+
+    The commands run in `folder` and name files from there.
+    """
+    words = [word for command in commands for word in WORDS.findall(command)]
+    named = {normpath(join(folder, word)) for word in words} - {".", folder}
     return {
         path: identifier.encode()
         for path, (_, identifier) in files.entries.items()

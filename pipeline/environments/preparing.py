@@ -6,6 +6,7 @@ from pipeline.environments.building import image_build
 from pipeline.environments.choice import Choice, choose
 from pipeline.environments.commit_files import CommitFiles
 from pipeline.environments.key_files import key_files
+from pipeline.project_folder import in_project
 from pipeline.run import Run
 from sandbox.base import Environment
 from sandbox.fitting import fitted_image
@@ -20,7 +21,7 @@ async def prepared_environment(run: Run) -> Environment:
     :raises SandboxUnavailableError: the image is missing, cannot be used or built, or setup failed.
     """
     files = CommitFiles(run.git, run.base.entries)
-    choice = choose(run.settings.sandbox, files)
+    choice = choose(run.settings.sandbox, files, run.settings.repo.subdir)
     run.seams.say(f"environment: {choice.line()}")
     for note in choice.notes:
         run.seams.say(f"note: {note}")
@@ -31,9 +32,9 @@ async def prepared_environment(run: Run) -> Environment:
     image = await prepared_image(
         replace(environment, network=sandbox.network == "setup"),
         run.base,
-        choice.setup,
+        in_project(run.settings.repo.subdir, choice.setup),
         sandbox.setup_timeout or run.wall_clock,
-        lock_files=key_files(choice.setup, files),
+        lock_files=key_files(choice.setup, files, run.settings.repo.subdir),
         say=run.seams.say,
     )
     return replace(environment, image=image)

@@ -18,6 +18,7 @@ __all__ = ["Preflight", "PreflightRequest", "preflight"]
 
 # Loaded by name: an editor's look at the file alone must not wait for the libraries of Docker and git.
 REPOSITORY = "pipeline.preflight.repository"
+BASE_COMMIT = "pipeline.preflight.base_commit"
 ENVIRONMENT = "pipeline.preflight.environment"
 ENGINE = "pipeline.preflight.engine"
 RUNTIME = "pipeline.preflight.runtime"
@@ -118,7 +119,10 @@ async def _surroundings(
     around: Surroundings = repository.look_at_repository(request, tickets)
     sandbox = loaded.partial.sandbox if loaded else None
     environment: Any = importlib.import_module(ENVIRONMENT)
-    around = environment.with_choice(around, sandbox)
+    folder = loaded.partial.folder if loaded else ""
+    around = environment.with_choice(around, sandbox, folder)
+    base_commit: Any = importlib.import_module(BASE_COMMIT)
+    around = base_commit.look_at_base(around, folder, loaded.positions.get("repo.subdir") if loaded else None)
     work_tree: Any = importlib.import_module(WORK_TREE)
     around = replace(around, notes=work_tree.work_tree_note(around, sandbox))
     if not request.docker:

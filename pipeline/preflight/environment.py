@@ -10,7 +10,7 @@ from pipeline.git.command import Git
 from pipeline.preflight.request import Surroundings
 
 
-def with_choice(around: Surroundings, sandbox: SandboxSettings | None) -> Surroundings:
+def with_choice(around: Surroundings, sandbox: SandboxSettings | None, folder: str = "") -> Surroundings:
     """Return the surroundings with the choice; there is none where config or commit could not be read."""
     if sandbox is None:
         return around
@@ -18,7 +18,7 @@ def with_choice(around: Surroundings, sandbox: SandboxSettings | None) -> Surrou
         return replace(around, choice=choose(sandbox, None))
     try:
         files = CommitFiles.of(Git(around.repository), around.base)
-        return replace(around, choice=choose(sandbox, files))
+        return replace(around, choice=choose(sandbox, files, folder))
     except GitError:
         # The repository's own look says what is wrong with it.
         return replace(around, choice=choose(sandbox, None))

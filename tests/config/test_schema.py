@@ -41,6 +41,7 @@ stages:
   reviewer: {vendor: google, model: gemini-3.8-flash, temperature: 0.2, timeout: "${T}", retry_budget: 1}
 checks:
   - {name: tests, run: pytest, report: junit, focus: "pytest {tests}", timeout: 10m}
+repo: {subdir: services/api}
 sandbox: {dockerfile: b, setup: ["pip install -e ."], setup_timeout: 10m, network: {allowlist: [pypi.org]}, memory: 4g, cpus: 2, pids: 512, disk: 2g, runtime: runsc}
 """  # noqa: E501 - a file as a user writes it
 
