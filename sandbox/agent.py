@@ -412,6 +412,12 @@ class Tunnels:
             self.open.pop(tunnel.number, None)
             self.heed()
 
+    def close_all(self) -> None:
+        """Close what commands left: none runs any more, so nobody holds the other ends."""
+        for tunnel in list(self.open.values()):
+            self.hear(tunnel)
+            self.close(tunnel)
+
     def obey(self, operation: str, header: dict[str, Any], payload: bytes) -> None:
         """Do what the host says about a connection, which may be over meanwhile; there is no answer."""
         tunnel = self.open.get(header["id"])
@@ -876,6 +882,8 @@ class Agent:
             self.close_pipe(job, name)
         del self.jobs[job.number]
         self.acknowledge(job)
+        if not self.jobs:
+            self.tunnels.close_all()
         self.send(*self.result(job))
 
     def sweep(self, job: Job) -> None:

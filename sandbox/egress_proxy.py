@@ -174,8 +174,12 @@ class EgressProxy:
         async with anyio.create_task_group() as tasks:
 
             async def upwards() -> None:
-                await _carry(client, server, partial(self._sent, passing), first, left)
-                passing.ended = left is None
+                whole = await _carry(client, server, partial(self._sent, passing), first, left)
+                if left is not None:
+                    whole = await _outlast(client)
+                if not whole:
+                    tasks.cancel_scope.cancel()
+                passing.ended = True
                 passing.stir()
 
             async def downwards() -> None:
@@ -214,27 +218,42 @@ def _names(name: str, host: str) -> bool:
 
 async def _carry(
     source: ByteStream, target: ByteStream, count: Callable[[int], None], first: bytes, left: int | None
-) -> None:
-    """Carry bytes until the source ends or `left` more have come; the end is passed on, a break ends it quietly."""
+) -> bool:
+    """Carry bytes until the source ends, which is passed on, or `left` more have come; return False when it broke."""
     try:
         if first:
             await target.send(first)
             count(len(first))
         while left is None or left > 0:
-            piece = await source.receive()
+            piece = await _received(source)
+            if not piece:
+                await target.send_eof()
+                return piece is not None
             piece = piece if left is None else piece[:left]
             left = None if left is None else left - len(piece)
             await target.send(piece)
             count(len(piece))
-    except EndOfStream:
-        with anyio.move_on_after(1):
-            await _end(target)
-    except GONE:
-        return
+    except GONE:  # the target takes no more, and may still have something to say
+        return True
+    return True
 
 
-async def _end(target: ByteStream) -> None:
+async def _received(source: ByteStream) -> bytes | None:
+    """Return the next bytes, none at the end, None when the connection broke."""
     try:
-        await target.send_eof()
+        return await source.receive()
+    except EndOfStream:
+        return b""
     except GONE:
-        return
+        return None
+
+
+async def _outlast(client: ByteStream) -> bool:
+    """Wait for the end of a client that has said what it may, overhearing a little; return False when it broke."""
+    overheard = 0
+    while overheard < LARGEST_HEAD:
+        piece = await _received(client)
+        if not piece:
+            return piece is not None
+        overheard += len(piece)
+    return True

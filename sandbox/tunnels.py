@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from anyio import BrokenResourceError, EndOfStream, Event
+from anyio import BrokenResourceError, CancelScope, EndOfStream, Event
 from anyio.abc import ByteStream, TaskGroup
 
 from sandbox.base import SandboxLostError
@@ -37,6 +37,7 @@ class Tunnel(ByteStream):
         self._ended = False
         self._changed = Event()
         self._closing = False
+        self.serving = CancelScope()
         self.closed_inside = False
 
     def deliver(self, frame: TunnelFrame, payload: bytes) -> None:
@@ -46,10 +47,7 @@ class Tunnel(ByteStream):
         """
         match frame:
             case Arrived():
-                if self._ended or len(self._arrived) + len(payload) > WINDOW:
-                    raise ForeignFrameError("bytes of a connection that nobody asked for")
-                if not self._closing:
-                    self._arrived += payload
+                self._take_in(payload)
             case Taken():
                 self._room += frame.count
                 if self._room > WINDOW:
@@ -58,7 +56,15 @@ class Tunnel(ByteStream):
                 self._ended = True
             case Closed() | Opened():
                 self._ended = self.closed_inside = True
+                if not self._arrived:
+                    self.serving.cancel()
         self._stir()
+
+    def _take_in(self, payload: bytes) -> None:
+        if self._ended or len(self._arrived) + len(payload) > WINDOW:
+            raise ForeignFrameError("bytes of a connection that nobody asked for")
+        if not self._closing:
+            self._arrived += payload
 
     def _stir(self) -> None:
         self._changed.set()
@@ -67,6 +73,8 @@ class Tunnel(ByteStream):
     async def receive(self, max_bytes: int = PIECE) -> bytes:
         """Return what came, at least one byte."""
         while not self._arrived:
+            if self.closed_inside:
+                raise BrokenResourceError
             if self._ended or self._closing:
                 raise EndOfStream
             await self._changed.wait()
@@ -148,8 +156,10 @@ class Tunnels:
 
     async def _served(self, tunnel: Tunnel) -> None:
         try:
-            async with tunnel:
+            # A connection that is over inside has nobody left to serve, once what it sent is passed on.
+            with tunnel.serving:
                 await self._serve(tunnel)
+            await tunnel.aclose()
         except BrokenResourceError:
             # The container is gone, and with it the connection.
             return

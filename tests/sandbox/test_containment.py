@@ -1,14 +1,23 @@
 """What a command in a container cannot do, tried from the inside and read from the outside."""
 
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from ipaddress import ip_network
 
+import docker
 import pytest
 from anyio import to_thread
 from docker import DockerClient
 
 from sandbox.base import BaseTree, Environment, Sandbox, SandboxLostError
-from sandbox.container import seccomp_profile
-from sandbox.docker import DockerBackend
+from sandbox.container import parameters, seccomp_profile
+from sandbox.docker import DockerBackend, running_container
+from sandbox.engine import open_engine
+from sandbox.frames import Exited
+from sandbox.reaper import owner_labels
 from tests.sandbox.trees import MIB, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
@@ -26,6 +35,39 @@ for name, family, kind in (("vsock", 40, 1), ("alg", 38, 5), ("packet", 17, 3), 
     except OSError as error:
         print(name, error.errno)
 """
+
+
+CONNECT = """
+import socket
+try:
+    socket.create_connection({address!r}, 2)
+    print("tcp")
+except OSError:
+    print("no")
+try:
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", {address!r})
+    print("udp")
+except OSError:
+    print("no")
+try:
+    socket.getaddrinfo("example.org", 80)
+    print("name")
+except OSError:
+    print("no")
+"""
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, int]]:
+    """Listen on the host's end of the engine's bridge; yields the address."""
+    client = docker.from_env()
+    try:
+        bridge = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    finally:
+        client.close()
+    gateway = bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
+    with socket.create_server((gateway, 0)) as server:
+        yield gateway, server.getsockname()[1]
 
 
 async def succeed(sandbox: Sandbox, script: str) -> str:
@@ -75,8 +117,21 @@ async def test_the_engine_was_told_every_limit(
         "mounts": [],
         "binds": None,
     }
-    assert set(host["Tmpfs"]) == {"/workspace", "/tmp", "/home/agent"}
-    assert f"size={256 * MIB}," in host["Tmpfs"]["/workspace"]
+    flags, owner = "rw,nosuid,nodev,exec", "uid=10001,gid=10001"
+    assert host["Tmpfs"] == {
+        "/workspace": f"{flags},size={256 * MIB},nr_inodes=400k,{owner},mode=0755",
+        "/tmp": f"{flags},size={384 * MIB},nr_inodes=200k,mode=1777",
+        "/home/agent": f"{flags},size={128 * MIB},nr_inodes=50k,{owner},mode=0700",
+    }
+    assert {limit["Name"]: (limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
+        "nofile": (4096, 4096),
+        "core": (0, 0),
+    }
+    assert (host["ShmSize"], host["PidMode"], host["UTSMode"], host["Devices"]) == (64 * MIB, "", "", [])
+    assert config["Entrypoint"] == ["python3"]
+    # The agent is an argument: its whole source, and nothing of the host is mounted for it.
+    assert config["Cmd"][:4] == ["-I", "-S", "-u", "-c"]
+    assert config["Cmd"][4] == resources.files("sandbox").joinpath("agent.py").read_text(encoding="utf-8")
     assert "no-new-privileges:true" in host["SecurityOpt"]
     assert f"seccomp={seccomp_profile()}" in host["SecurityOpt"]
 
@@ -89,11 +144,18 @@ async def test_a_command_has_no_privilege_and_can_get_none(docker_backend: Docke
             if ":\t" in line
         )
         suid = await sandbox.exec(["find", "/", "-xdev", "-perm", "/6000", "-type", "f"], timeout=30)
+        # The control: the search does find one that is made, and it gives nothing to who runs it.
+        own = (
+            "cp /usr/bin/id /tmp/id; chmod 6755 /tmp/id; find /tmp -perm /6000; /tmp/id -u; grep -c nosuid /proc/mounts"
+        )
+        made = (await succeed(sandbox, own)).split()
     assert {name: int(status[name], 16) for name in ("CapEff", "CapBnd", "CapPrm", "CapAmb")} == dict.fromkeys(
         ("CapEff", "CapBnd", "CapPrm", "CapAmb"), 0
     )
     assert (status["NoNewPrivs"], status["Seccomp"], status["Uid"].split()[0]) == ("1", "2", "10001")
     assert suid.stdout == b""
+    assert made[:2] == ["/tmp/id", "10001"]
+    assert int(made[2]) >= 3
 
 
 async def test_the_kernel_refuses_what_no_test_suite_needs(docker_backend: DockerBackend, small_base: BaseTree) -> None:
@@ -102,6 +164,24 @@ async def test_the_kernel_refuses_what_no_test_suite_needs(docker_backend: Docke
     errors = {name: int(number) for name, number in (line.split() for line in result.stdout.decode().splitlines())}
     assert len(errors) == 14
     assert set(errors.values()) <= {1, 38, 93, 97}, errors
+    # The control: without the profile and with capabilities the same calls get further, so it is ours that refuses.
+    settings = parameters(environment(), owner_labels("control"))
+    for name in ("security_opt", "cap_drop", "user"):
+        del settings[name]
+    async with open_engine() as engine, running_container(engine, settings | {"cap_add": ["ALL"]}) as (_, channel):
+        header = {
+            "op": "exec",
+            "argv": ["python3", "-c", CALLS],
+            "timeout": 30.0,
+            "env": {},
+            "merge": False,
+            "keep": 9999,
+        }
+        _, payload = await channel.call(Exited, header)
+    without = {name: int(number) for name, number in (line.split() for line in payload.decode().splitlines())}
+    assert {name for name in errors if without[name] != errors[name]} >= {"ptrace", "io_uring", "unshare", "raw"}, (
+        without
+    )
 
 
 async def test_the_root_is_read_only_and_only_memory_can_be_written(
@@ -125,9 +205,16 @@ for address in (("1.1.1.1", 443), ("169.254.169.254", 80), ("172.17.0.1", 2375),
     except OSError as error:
         print("refused")
 """
-    async with docker_backend.open(environment(), small_base) as sandbox:
-        result = await sandbox.exec(["python3", "-c", probe], timeout=30)
-    assert result.stdout.decode().splitlines() == ["['lo']", *["refused"] * 4]
+    with listening() as address:
+        # The host itself, by the address its containers would know it by.
+        probe += CONNECT.format(address=address)
+        async with docker_backend.open(environment(), small_base) as sandbox:
+            result = await sandbox.exec(["python3", "-c", probe], timeout=30)
+        assert result.stdout.decode().splitlines() == ["['lo']", *["refused"] * 4, *["no"] * 3]
+        # The control: with a network the same words do reach the same listener.
+        async with docker_backend.open(environment(network=True), small_base) as sandbox:
+            online = await sandbox.exec(["python3", "-c", CONNECT.format(address=address)], timeout=30)
+        assert online.stdout.decode().splitlines()[:1] == ["tcp"]
 
 
 async def test_the_agent_cannot_be_impersonated_stopped_or_looked_into(
@@ -138,12 +225,14 @@ async def test_the_agent_cannot_be_impersonated_stopped_or_looked_into(
     cat /proc/1/mem 2>/dev/null && echo "read memory"
     cat /proc/1/environ 2>/dev/null && echo "read environ"
     for n in $(seq 1 64); do kill -$n 1 2>/dev/null; done
+    # The controls: to its own streams and its own environment a command has every right.
+    (printf own > /proc/self/fd/1) && cat /proc/self/environ > /dev/null && echo " may"
     ls /proc/self/fd | wc -l
     """
     async with docker_backend.open(environment(), small_base) as sandbox:
         for _ in range(2):
             result = await sandbox.exec(["sh", "-c", script], timeout=30)
-            assert result.stdout.split() == [b"4"]
+            assert result.stdout.split() == [b"own", b"may", b"4"]
 
 
 async def test_the_engine_can_tell_the_agent_to_end(
@@ -184,13 +273,13 @@ async def test_nothing_of_the_runner_leaks_into_the_environment(
     assert "PYTHONDONTWRITEBYTECODE=1" in printed
 
 
-async def test_a_network_is_there_only_when_it_was_asked_for(
+async def test_there_is_no_network_even_where_hosts_may_be_reached(
     docker_backend: DockerBackend, small_base: BaseTree
 ) -> None:
-    online: Environment = environment(network=True)
+    online: Environment = environment(network=True, allowlist=("pypi.org",))
     async with docker_backend.open(online, small_base) as sandbox:
-        names = await succeed(sandbox, "python3 -c 'import socket; print(len(socket.if_nameindex()))'")
-    assert int(names) > 1
+        names = await succeed(sandbox, "python3 -c 'import socket; print(socket.if_nameindex())'")
+    assert names == "[(1, 'lo')]\n"
 
 
 def test_the_profile_is_an_allow_list_without_the_dangerous_calls() -> None:
