@@ -375,6 +375,17 @@ MEANING: dict[str, tuple[list[Change], list[str]]] = {
         [(AT_END, AT_END + "sandbox: {oci_runtime: runsc}\n")],
         ["SW104 pipeline.yaml:30:11: sandbox.oci_runtime: unknown key; did you mean `runtime`?"],
     ),
+    "a project folder out of the repository": (
+        [(AT_END, AT_END + "repo: {subdir: ../other}\n")],
+        [
+            ("SW216 pipeline.yaml:30:8: repo.subdir: '../other' climbs with '..'; write the path out from the "
+            "repository's root; write it like `subdir: services/api`")
+        ],
+    ),
+    "a project folder by another word": (
+        [(AT_END, AT_END + "repo: {working_directory: api}\n")],
+        ["SW104 pipeline.yaml:30:8: repo.working_directory: unknown key; did you mean `subdir`?"],
+    ),
     "a setup without a time limit": (
         [(AT_END, AT_END + "sandbox: {setup: pip install -e .}\n")],
         [

@@ -127,3 +127,14 @@ def test_a_class_that_vanished_is_named_without_its_methods() -> None:
     assert "src/app.py: App:" in found.message
     assert "App.start" not in found.message
     assert found.message.startswith("2 problems:")
+
+
+def test_content_does_not_take_the_place_of_an_lfs_pointer() -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n"
+    before = View({"big.bin": pointer})
+    one = item("a", "modify big.bin")
+    found = change_failure(before, before.changed({"big.bin": b"new"}), one)
+    assert found is not None
+    assert found.code == "lfs_pointer"
+    assert change_failure(before, before.changed({"big.bin": pointer.replace(b":1", b":2")}), one) is None
+    assert change_failure(before, before.changed({"big.bin": None}), item("a", "delete big.bin")) is None

@@ -19,6 +19,7 @@ def failure(*items: WorkItem, **rules: Any) -> Failure | None:
         ticket=ticket(**rules.get("scope", {})),
         accepted=rules.get("accepted", ()),
         limit=rules.get("limit", 12),
+        folder=rules.get("folder", ""),
     )
 
 
@@ -27,6 +28,11 @@ Row = tuple[str, list[WorkItem], dict[str, Any], list[str]]
 ROWS: list[Row] = [
     ("one item that modifies a file", [APP], {}, []),
     ("create, modify and delete", [item("a", "create src/new.py", "modify README.md", "delete src/old.py")], {}, []),
+    # the project's folder
+    ("a file in the project's folder", [APP], {"folder": "src"}, []),
+    ("a file beside the project's folder", [item("a", "modify README.md")], {"folder": "src"}, ["outside_subdir"]),
+    ("a folder that begins alike", [item("a", "create src2/a.py")], {"folder": "src"}, ["outside_subdir"]),
+    ("a file named as the folder", [item("a", "create src")], {"folder": "src"}, ["outside_subdir", "file_exists"]),
     # counts and ids
     ("no item", [], {}, ["no_open_item"]),
     ("every item is accepted already", [APP], {"accepted": ["app"]}, ["no_open_item"]),

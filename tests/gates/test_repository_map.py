@@ -68,3 +68,23 @@ def test_endless_conventions_are_cut_and_say_so() -> None:
     text = conventions(View({"AGENTS.md": b"x" * 100_000}))
     assert len(text) <= 12_000
     assert "more characters]" in text[-60:]
+
+
+def test_with_a_project_folder_its_files_are_listed_and_what_is_around_is_counted() -> None:
+    assert repository_map(View(FILES), budget_characters=10_000, folder="src") == (
+        "3 files; symbols of Python files after the colon, tests included.\n"
+        "src/app.py: run, App, App.start\n"
+        "src/broken.py\n"
+        "src/old.py: gone\n"
+        "\n"
+        "around the project src, not to be changed:\n"
+        "README.md\n"
+        "docs/ (1 files)\n"
+        "tests/ (1 files)\n"
+        "web/ (1 files)"
+    )
+
+
+def test_the_conventions_of_the_project_folder_come_first() -> None:
+    view = View({"AGENTS.md": b"Be brief.", "src/AGENTS.md": b"Test first."})
+    assert conventions(view, folder="src") == "# src/AGENTS.md\n\nTest first.\n\n# AGENTS.md\n\nBe brief."

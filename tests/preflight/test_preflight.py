@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from pipeline.envelope import render
 from pipeline.errors import UsageError
 from pipeline.preflight import Preflight, PreflightRequest, preflight
 from pipeline.problem import PreflightError
@@ -178,3 +179,44 @@ def test_a_missing_image_is_named_with_what_to_type(tmp_path: Path) -> None:
 @pytest.mark.docker
 def test_the_default_image_is_there(tmp_path: Path) -> None:
     assert lines(found(project(tmp_path), docker=True)) == []
+
+
+def test_the_projects_folder_has_to_be_in_the_base_commit(tmp_path: Path) -> None:
+    folder = project(tmp_path, SOUND + "repo:\n  subdir: subb\n")
+    (folder / "subb").mkdir()
+    assert lines(found(folder)) == [
+        "SW410 pipeline.yaml:31:3: repo.subdir: `subb` is no folder of the base commit; did you mean `sub`?"
+    ]
+
+
+def test_a_project_folder_that_is_there_is_in_the_settings_and_the_envelope(tmp_path: Path) -> None:
+    result = found(project(tmp_path, SOUND + "repo: {subdir: ./sub/}\n"))
+    assert lines(result) == []
+    assert result.settings is not None
+    assert result.settings.repo.subdir == "sub"
+    assert result.envelope is not None
+    assert "project: sub, where commands run" in render(result.envelope)
+
+
+def test_files_no_sandbox_can_hold_are_refused(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    blob = git(folder, "hash-object", "-w", "--stdin")
+    long = "/".join(["d" * 250] * 16)
+    for path in (long, "n" * 256):
+        git(folder, "update-index", "--index-info", stdin=f"100644 {blob}\t{path}".encode())
+    tree = git(folder, "mktree", "--missing", stdin=f"100644 blob {blob}\t.Git\n".encode())
+    git(folder, "commit", "-q", "-m", "unusual")
+    assert lines(found(folder)) == [
+        (
+            f"SW409 no sandbox can hold the base commit's files: {'d' * 60}…{'d' * 15} is longer than 4000 bytes; "
+            f"{'n' * 60}…{'n' * 15} has a name longer than 255 bytes; start from a commit without such files: "
+            "`--base REF`, or rename them"
+        )
+    ]
+    commit = git(folder, "commit-tree", tree, "-m", "hostile")
+    assert lines(found(folder, base=commit)) == [
+        (
+            "SW409 no sandbox can hold the base commit's files: .Git leads into .git, here or on another system; "
+            "start from a commit without such files: `--base REF`, or rename them"
+        )
+    ]
