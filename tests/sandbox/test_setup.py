@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from docker import DockerClient
 
 from sandbox.base import BaseTree, SandboxUnavailableError
 from sandbox.docker import DockerBackend
+from sandbox.engine import open_engine
+from sandbox.reaper import owner_labels
 from sandbox.setup import SetupFailedError, prepared_image
+from sandbox.setup_image import image_key
+from sandbox.single_maker import made_once
 from tests.sandbox.trees import environment, make_base
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
@@ -100,3 +105,91 @@ async def test_a_missing_image_is_named_before_anything_runs(project: BaseTree) 
         await prepared_image(
             environment(image="stagewright/no-such-image"), project, ["true"], 5, lock_files={}, say=lambda _: None
         )
+
+
+async def test_of_several_that_need_the_same_environment_one_makes_it_and_the_others_take_it(
+    project: BaseTree, kept: list[str]
+) -> None:
+    said: list[str] = []
+    names: list[str] = []
+
+    async def prepare() -> None:
+        names.append(
+            await prepared_image(environment(), project, ["echo once"], 60, lock_files={"k": b"1"}, say=said.append)
+        )
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(prepare)
+    kept.append(names[0])
+    assert len(set(names)) == 1
+    assert said.count("setup: echo once") == 1
+    assert sorted(line.split(" as ")[0] for line in said if " as " in line) == [
+        "setup: cached", "setup: cached", "setup: kept"
+    ]  # fmt: skip
+
+
+async def test_where_the_first_fails_the_next_tries_itself(project: BaseTree, engine: DockerClient) -> None:
+    before = {image.id for image in engine.images.list(all=True)}
+    said: list[str] = []
+    failed: list[str] = []
+
+    async def prepare() -> None:
+        try:
+            await prepared_image(environment(), project, ["exit 9"], 60, lock_files={"k": b"2"}, say=said.append)
+        except SetupFailedError as error:
+            failed.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(prepare)
+        tasks.start_soon(prepare)
+    assert (len(failed), said.count("setup: exit 9")) == (2, 2)
+    assert {image.id for image in engine.images.list(all=True)} == before
+
+
+async def test_a_dead_owners_claim_does_not_hold_up_the_next(
+    project: BaseTree, kept: list[str], engine: DockerClient
+) -> None:
+    image_id = str(engine.images.get("stagewright/python").id)
+    claim = f"stagewright-setup-{image_key(image_id, ['true'], {'k': b'3'}, network=())}"
+    dead = {**owner_labels("r"), "stagewright.owner.start": "1"}
+    engine.containers.create("stagewright/python", ["true"], name=claim, labels=dead)
+    said: list[str] = []
+    with anyio.fail_after(30):
+        kept.append(await prepared_image(environment(), project, ["true"], 60, lock_files={"k": b"3"}, say=said.append))
+    assert any("left by a process that is gone" in line for line in said)
+
+
+async def test_a_living_owner_that_takes_too_long_is_named(engine: DockerClient, project: BaseTree) -> None:
+    claim = "stagewright-test-claim"
+    container = engine.containers.create("stagewright/python", ["true"], name=claim, labels=owner_labels("r"))
+
+    async def never() -> None:
+        raise AssertionError("the name is taken")
+
+    try:
+        async with open_engine() as opened:
+            with pytest.raises(SandboxUnavailableError, match=f"in the container {claim}.*docker rm -f {claim}"):
+                await made_once(opened, "stagewright/no-such", claim, never, seconds=0.5, say=lambda _: None)
+    finally:
+        container.remove(force=True)
+
+
+async def test_caches_in_the_home_folder_and_scratch_files_are_not_kept(
+    docker_backend: DockerBackend, project: BaseTree, kept: list[str], engine: DockerClient
+) -> None:
+    commands = [
+        "mkdir -p ~/.cache/deep ~/go/pkg /tmp/scratch && head -c 3000000 /dev/urandom > ~/.cache/deep/blob",
+        "touch ~/go/pkg/x ~/.hidden && ln -s / ~/link && chmod -R a-w ~/go && chmod 0 /tmp/scratch",
+    ]
+    kept.append(await prepared_image(environment(), project, commands, 60, lock_files={}, say=lambda _: None))
+    listed = engine.containers.run(
+        kept[0],
+        ["/home/agent", "/tmp", "/workspace", "-mindepth", "1"],
+        entrypoint="find",
+        remove=True,
+        network_mode="none",
+    )
+    assert listed == b""
+    size = engine.images.get(kept[0]).attrs["Size"] - engine.images.get("stagewright/python").attrs["Size"]
+    assert size < 3_000_000
