@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +93,12 @@ class Scenario:
     sleep: Any = anyio.sleep
     clock: Any = time.time
     keys: dict[str, str] = field(default_factory=dict)
+    drives: Callable[[Run], Awaitable[RunEnded]] = drive
 
     def __post_init__(self) -> None:
-        self.repository = project.make_repository(self.folder / "shop")
+        self.repository = self.folder / "shop"
+        if not self.repository.exists():
+            project.make_repository(self.repository)
         self.cast = Cast(self.brains)
         self.store = open_store(f"sqlite:///{self.folder / 'state' / 'state.sqlite'}")
 
@@ -135,7 +138,7 @@ class Scenario:
             return self._drive(run)
 
     def _drive(self, run: Run) -> RunEnded:
-        return anyio.run(drive, run)
+        return anyio.run(self.drives, run)
 
     @property
     def outcomes(self) -> list[str]:
