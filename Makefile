@@ -45,7 +45,7 @@ format: setup ## rewrite files as `make lint` wants them
 	.venv/bin/ruff format .
 
 bench: image ## what is measured: start-up and tool calls, as ratios
-	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; .venv/bin/python "$$benchmark" || exit 1; done
+	@for benchmark in benchmarks/[a-z]*.py; do echo "$$benchmark"; .venv/bin/python "$$benchmark" || exit 1; done
 
 bench-sandbox: image ## what a sandbox costs, beside `docker exec` and mini-swe-agent, against its limits
 	.venv/bin/python -m benchmarks.sandbox
