@@ -31,7 +31,6 @@ def client() -> Iterator[DockerClient]:
 def built(client: DockerClient) -> Iterator[Callable[[str, str], str]]:
     """Build images for a test, and remove them and what was made of them."""
     names: list[str] = []
-    before = {image.id for image in client.images.list("stagewright/fitted")}
 
     def build(name: str, text: str) -> str:
         file = io.BytesIO(f"FROM stagewright/python\n{text}".encode())
@@ -40,8 +39,10 @@ def built(client: DockerClient) -> Iterator[Callable[[str, str], str]]:
         return names[-1]
 
     yield build
-    made = [str(image.id) for image in client.images.list("stagewright/fitted") if image.id not in before]
-    for name in (*made, *dict.fromkeys(names)):
+    for name in dict.fromkeys(names):
+        identifier = client.images.get(name).id
+        for layer in client.images.list(filters={"label": f"stagewright.fitted={identifier}"}):
+            client.images.remove(str(layer.id), force=True)
         client.images.remove(name, force=True)
 
 
