@@ -8,6 +8,10 @@ from sandbox.base import BaseTree
 from sandbox.placement import on_disk
 
 
+# The pack lives as long as its sandbox: searching for deltas and compressing would cost minutes in a large repository.
+PACK = ("pack-objects", "--stdout", "-q", "--window=0", "--compression=0")
+
+
 class _Entry(NamedTuple):
     mode: str
     kind: str
@@ -26,7 +30,7 @@ def read_base(git: Git, commit: str) -> BaseTree:
     root = git.run("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
     objects = sorted({commit, root, *(entry.identifier for entry in listing if entry.kind != "commit")})
     try:
-        pack = git.run("pack-objects", "--stdout", "-q", stdin="".join(f"{name}\n" for name in objects).encode())
+        pack = git.run(*PACK, stdin="".join(f"{name}\n" for name in objects).encode())
     except GitError as error:
         raise GitError(
             f"{error}; all objects of commit {commit} are needed: `git fsck` names what is missing, and "
@@ -55,5 +59,7 @@ def _listing(git: Git, commit: str) -> list[_Entry]:
 def _entry(line: bytes) -> _Entry:
     facts, _, path = line.partition(b"\t")
     mode, kind, identifier, size = facts.decode().split()
+    # Folders and submodules have no size, and git says BAD for a file whose object is missing.
+    bytes_of_file = int(size) if size.isdigit() else 0
     # A name that is not UTF-8 is kept the way Python spells such file names.
-    return _Entry(mode, kind, identifier, path.decode(errors="surrogateescape"), int(size) if kind == "blob" else 0)
+    return _Entry(mode, kind, identifier, path.decode(errors="surrogateescape"), bytes_of_file)
