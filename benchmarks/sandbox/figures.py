@@ -17,7 +17,7 @@ class Row:
 
 
 ROWS = {
-    "ready": Row("ready sandbox, median", "ms", 400),
+    "ready": Row("ready sandbox, median (limit: idle machine)", "ms", 400),
     "ready_worst": Row("ready sandbox, slowest", "ms", 1500),
     "ping": Row("ping", "ms", 1),
     "true": Row("command `true`", "ms", 5, 15),
@@ -44,7 +44,8 @@ def ratio(other: float | None, ours: float) -> str:
     """Return how many times ours the other comes to."""
     if other is None or other == float("inf"):
         return "-"
-    return f"{other / max(ours, 0.01):,.1f} x"
+    times = other / max(ours, 0.01)
+    return f"{times:,.1f} x" if times < 1000 else "> 1,000 x"
 
 
 def verdict(row: Row, ours: float, reference: float | None) -> str:

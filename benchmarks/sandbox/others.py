@@ -58,7 +58,9 @@ def _left_behind(which: str, python: str) -> Figures:
     program = [python, str(PROGRAM), "wait", which, DEFAULT_IMAGE]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=_environment()) as runner:
         assert runner.stdout is not None
-        identifier = runner.stdout.readline().strip()
+        # The peer logs to stdout, too.
+        named = next(line for line in runner.stdout if line.startswith("container "))
+        identifier = named.split()[1]
         idle = megabytes(client, identifier)
         begun = time.perf_counter()
         runner.kill()

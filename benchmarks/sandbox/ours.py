@@ -1,10 +1,10 @@
 """Stagewright's figures; as a program of its own it is the runner that is killed, or that meets a gigabyte."""
 
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import anyio
 import docker
@@ -22,6 +22,7 @@ from sandbox.engine import open_engine
 from sandbox.frames import Done
 from sandbox.image import DEFAULT_IMAGE
 from sandbox.reaper import owner_labels
+from sandbox.resident import ResidentSandbox
 
 GIB = 1 << 30
 ENVIRONMENT = Environment(image=DEFAULT_IMAGE, memory=2 * GIB, cpus=2, pids=256, disk=GIB // 2)
@@ -41,9 +42,9 @@ async def measure(folder: Path, commit: str, rounds: int) -> Figures:
     found["ready"], found["ready_worst"] = sorted(ready)[len(ready) // 2], max(ready)
     async with backend().open(ENVIRONMENT, base) as sandbox:
         found["true"] = await median(rounds, lambda: sandbox.exec(["true"], timeout=10))
-        found["inject"] = await median(5, lambda: _inject(sandbox, folder, commit))
         await sandbox.exec(["sh", "-c", CHANGE], timeout=30)
         found["extract"] = await median(5, sandbox.snapshot)
+    found["inject"] = statistics.median(await _injections(folder, commit, 5))
     found["session"] = await median(3, lambda: _session(base))
     found |= await anyio.to_thread.run_sync(_as_programs, folder)
     return found | await _resting(rounds)
@@ -60,9 +61,16 @@ async def _starts(rounds: int) -> list[float]:
     return taken
 
 
-async def _inject(sandbox: Any, folder: Path, commit: str) -> None:
-    base_of(folder, commit)
-    await sandbox.populate()
+async def _injections(folder: Path, commit: str, rounds: int) -> list[float]:
+    """Return how long it took each time from a commit on the host to a work tree in a new container."""
+    taken = []
+    async with open_engine() as engine:
+        for _ in range(rounds):
+            async with running_container(engine, parameters(ENVIRONMENT, owner_labels(""))) as (identifier, channel):
+                begun = time.perf_counter()
+                await ResidentSandbox(channel, identifier, base_of(folder, commit)).populate()
+                taken.append((time.perf_counter() - begun) * 1000)
+    return taken
 
 
 async def _session(base: BaseTree) -> None:

@@ -121,6 +121,6 @@ if __name__ == "__main__":
         print(output(which, image), flush=True)
         os._exit(0)
     box = environment(which, image)
-    print(box.container_id, flush=True)
+    print("container", box.container_id, flush=True)
     box.execute(shell("setsid sleep 100 & sleep 100"), timeout=100)
     signal.pause()
