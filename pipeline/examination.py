@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from pipeline import loader
 from sandbox.base import SandboxUnavailableError
-from sandbox.engine import engine_problem
+from sandbox.engine import engine_problem, this_endpoint
 from sandbox.image import DEFAULT_IMAGE, image_id
 from sandbox.recipe import RECIPES, Recipe
 
@@ -70,7 +70,8 @@ async def _docker() -> list[Finding]:
     if silent is not None:
         unknown = Finding("image", good=None, text=f"{DEFAULT_IMAGE} could not be looked for")
         return [Finding("docker", good=False, text=silent), unknown]
-    answers = Finding("docker", good=True, text="answers")
+    endpoint = this_endpoint()
+    answers = Finding("docker", good=True, text=f"answers at {endpoint.url} ({endpoint.why})")
     try:
         return [answers, *[await _image(recipe, short) for short, recipe in RECIPES.items()]]
     except SandboxUnavailableError as error:

@@ -116,9 +116,9 @@ class Job:
         self.oom_before = oom_kills()
 
 
-def oom_kills() -> int:
-    """Return how often the kernel killed something of this container for memory."""
-    for path in OOM_COUNTERS:
+def oom_kills(counters: tuple[str, ...] = OOM_COUNTERS) -> int:
+    """Return how often the kernel killed something of this container for memory; cgroup v2 and v1 keep count."""
+    for path in counters:
         try:
             with open(path, "rb") as file:
                 for line in file:

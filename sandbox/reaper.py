@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def process_exists(pid: int) -> bool:
 
 
 async def remove_orphans(*, say: Callable[[str], None]) -> list[str]:
-    """Remove every container a dead owner left, started or not, and return their ids.
+    """Remove every container and volume a dead owner left, started or not, and return their ids.
 
     :raises SandboxUnavailableError: the engine does not answer.
     """
@@ -107,7 +108,30 @@ async def remove_orphans_with(engine: Engine, *, say: Callable[[str], None]) -> 
         await remove_container(engine, identifier)
         run = row["Labels"].get(f"{PREFIX}run") or "no run"
         say(f"removed container {identifier[:12]} ({run}), left by a process that is gone")
-    return [str(row["Id"]) for row in orphans]
+    return [*(str(row["Id"]) for row in orphans), *await _remove_volumes(engine, say)]
+
+
+async def _remove_volumes(engine: Engine, say: Callable[[str], None]) -> list[str]:
+    """Remove what an engine that was killed itself kept of such containers' work trees."""
+    listed: dict[str, Any] = await engine.call(lambda client: client.api.volumes(filters={"label": "app=stagewright"}))
+    removed = []
+    for row in listed.get("Volumes") or []:
+        name = str(row["Name"])
+        if owner_is_dead(row.get("Labels") or {}) and await engine.call(partial(_remove_volume, name)):
+            say(f"removed volume {name[:12]}, left by a process that is gone")
+            removed.append(name)
+    return removed
+
+
+def _remove_volume(name: str, client: DockerClient) -> bool:
+    try:
+        client.api.remove_volume(name)
+    except docker.errors.APIError as error:
+        # Gone already, or its container is just being removed and takes it along.
+        if error.status_code not in {404, 409}:
+            raise
+        return False
+    return True
 
 
 async def remove_container(engine: Engine, identifier: str) -> None:
