@@ -1,5 +1,6 @@
 """The way out of a sandbox without a network: a proxy on the host, reached through the agent's own channel."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -50,7 +51,7 @@ async def open_egress(
     if policy is None:
         yield log
         return
-    proxy = EgressProxy(policy, network or HostNetwork(), log)
+    proxy = EgressProxy(policy, network or HostNetwork(os.environ), log)
     failure: BaseException | None = None
     async with create_task_group() as tasks:
         tunnels = Tunnels(channel.post, tasks, proxy.serve)

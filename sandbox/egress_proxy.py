@@ -1,6 +1,5 @@
 """An HTTP proxy that lets through what a policy allows, one request per connection, and notes every decision."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,12 +20,12 @@ from sandbox.egress_request import (
     answer,
     parse,
 )
+from sandbox.relay import GONE, Ends, relay
 
 MOST_ADDRESSES = 4
 # Records of one byte each need six.
 MOST_BEFORE_NAME = 6 * LARGEST_HELLO
 UNNAMED = "(no host)"
-GONE = (OSError, EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,6 @@ class Patience:
     hello: float = 15
     idle: float = 300
     half_closed: float = 30
-
-
-class _Passing:
-    """Counts what passes, and wakes the watcher of an idle connection."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-        self.received = 0
-        self.ended = False
-        self.stirred = anyio.Event()
-
-    def stir(self) -> None:
-        self.stirred.set()
-        self.stirred = anyio.Event()
 
 
 class EgressProxy:
@@ -109,16 +94,30 @@ class EgressProxy:
         if refusal := self._policy.refusal(host, port):
             raise BadRequestError(403, refusal)
         try:
-            addresses = [host] if is_address(host) else await self._network.resolve(host, port)
-            allowed = self._judged(host, addresses[:MOST_ADDRESSES], port)
-            for address in allowed[:-1]:
-                try:
-                    return await self._network.connect(address, port)
-                except UnreachableError:
-                    continue
-            return await self._network.connect(allowed[-1], port)
+            allowed = await self._addresses(host, port)
+            if (server := await self._network.relayed(host, port, tls=request.tunnel)) is not None:
+                return server
+            return await self._first_that_answers(allowed, port)
         except UnreachableError as error:
             raise BadRequestError(502, str(error)) from error
+
+    async def _first_that_answers(self, addresses: list[str], port: int) -> ByteStream:
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect(address, port)
+            except UnreachableError:
+                continue
+        if not addresses:
+            raise UnreachableError("its name does not resolve")
+        return await self._network.connect(addresses[-1], port)
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        """Return the addresses that may be dialled; none where only a proxy of this machine may know the name."""
+        try:
+            addresses = [host] if is_address(host) else await self._network.resolve(host, port)
+        except UnreachableError:
+            return []
+        return self._judged(host, addresses[:MOST_ADDRESSES], port)
 
     def _judged(self, host: str, addresses: list[str], port: int) -> list[str]:
         own = {address: self._network.is_own(address) for address in addresses}
@@ -138,11 +137,17 @@ class EgressProxy:
             except NotTlsError as error:
                 self._log.note(request.host, request.port, str(error))
                 return
-        passing = _Passing()
-        try:
-            await self._relay(client, server, passing, first, left)
-        finally:
-            self._log.note(request.host, request.port, sent=passing.sent, received=passing.received)
+        self._log.note(request.host, request.port)
+        note = partial(self._log.note, request.host, request.port, connections=0)
+        ends = Ends(
+            client,
+            server,
+            sent=lambda count: note(sent=count),
+            received=lambda count: note(received=count),
+            idle=self._patience.idle,
+            half_closed=self._patience.half_closed,
+        )
+        await relay(ends, first, left)
 
     async def _hello(self, client: ByteStream, host: str, received: bytes) -> bytes:
         """Return the bytes TLS begins with, once they name the host the tunnel was asked for."""
@@ -167,93 +172,9 @@ class EgressProxy:
             raise NotTlsError("TLS asks for another server name" if name else "TLS names no server")
         return received
 
-    async def _relay(
-        self, client: ByteStream, server: ByteStream, passing: _Passing, first: bytes, left: int | None
-    ) -> None:
-        """Pass bytes both ways until the server is done or nothing passes; `left` bounds what the client may add."""
-        async with anyio.create_task_group() as tasks:
-
-            async def upwards() -> None:
-                whole = await _carry(client, server, partial(self._sent, passing), first, left)
-                if left is not None:
-                    whole = await _outlast(client)
-                if not whole:
-                    tasks.cancel_scope.cancel()
-                passing.ended = True
-                passing.stir()
-
-            async def downwards() -> None:
-                await _carry(server, client, partial(self._received, passing), b"", None)
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(upwards)
-            tasks.start_soon(downwards)
-            await self._watch(passing)
-            tasks.cancel_scope.cancel()
-
-    def _sent(self, passing: _Passing, count: int) -> None:
-        passing.sent += count
-        passing.stir()
-
-    def _received(self, passing: _Passing, count: int) -> None:
-        passing.received += count
-        passing.stir()
-
-    async def _watch(self, passing: _Passing) -> None:
-        """Return once nothing has passed for too long."""
-        while True:
-            seconds = self._patience.half_closed if passing.ended else self._patience.idle
-            with anyio.move_on_after(seconds) as waiting:
-                await passing.stirred.wait()
-            if waiting.cancelled_caught:
-                return
-
 
 def _names(name: str, host: str) -> bool:
     try:
         return normal_host(name) == host
     except HostError:
         return False
-
-
-async def _carry(
-    source: ByteStream, target: ByteStream, count: Callable[[int], None], first: bytes, left: int | None
-) -> bool:
-    """Carry bytes until the source ends, which is passed on, or `left` more have come; return False when it broke."""
-    try:
-        if first:
-            await target.send(first)
-            count(len(first))
-        while left is None or left > 0:
-            piece = await _received(source)
-            if not piece:
-                await target.send_eof()
-                return piece is not None
-            piece = piece if left is None else piece[:left]
-            left = None if left is None else left - len(piece)
-            await target.send(piece)
-            count(len(piece))
-    except GONE:  # the target takes no more, and may still have something to say
-        return True
-    return True
-
-
-async def _received(source: ByteStream) -> bytes | None:
-    """Return the next bytes, none at the end, None when the connection broke."""
-    try:
-        return await source.receive()
-    except EndOfStream:
-        return b""
-    except GONE:
-        return None
-
-
-async def _outlast(client: ByteStream) -> bool:
-    """Wait for the end of a client that has said what it may, overhearing a little; return False when it broke."""
-    overheard = 0
-    while overheard < LARGEST_HEAD:
-        piece = await _received(client)
-        if not piece:
-            return piece is not None
-        overheard += len(piece)
-    return True

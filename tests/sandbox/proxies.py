@@ -47,6 +47,9 @@ class FakeNetwork:
             raise UnreachableError("it does not answer")
         return await anyio.connect_tcp("127.0.0.1", self._servers[address, port])
 
+    async def relayed(self, host: str, port: int, *, tls: bool) -> ByteStream | None:
+        return None
+
     def is_own(self, address: str) -> bool:
         return address in self._own
 
