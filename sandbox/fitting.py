@@ -15,6 +15,7 @@ from sandbox.base import EMPTY, SandboxUnavailableError
 from sandbox.engine import Engine, open_engine
 from sandbox.image_contents import Lack, lack_of, never_started, read_small_file
 from sandbox.recipe import HOME, OWN_IMAGES, USER_ID, WORKSPACE
+from sandbox.setup_image import NO_OWNER
 from sandbox.single_maker import made_once
 
 Say = Callable[[str], None]
@@ -25,7 +26,7 @@ WAIT_SECONDS = 120.0
 # Folders the container's user works in. One that the image keeps in a volume could not be limited or kept.
 FOLDERS = (WORKSPACE, HOME, "/opt/venv", "/opt/stagewright", "/tmp")  # noqa: S108 - the container's, not the host's
 # Changed whenever the layer does.
-LAYOUT = "1"
+LAYOUT = "2"
 
 
 class UnfitImageError(SandboxUnavailableError):
@@ -110,7 +111,7 @@ def _layered(client: DockerClient, layer: _Layer, claim: str) -> tuple[str | Non
         found = _volume(container), lack_of(client, container)
         if found == (None, None):
             container.put_archive("/", _files(container))
-            changes = ["ENTRYPOINT []", 'CMD ["python3"]']
+            changes = ["ENTRYPOINT []", 'CMD ["python3"]', NO_OWNER]
             client.api.commit(str(container.id), repository=REPOSITORY, tag=layer.key, changes=changes)
     return found
 

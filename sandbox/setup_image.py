@@ -24,8 +24,10 @@ BUNDLE_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "GIT_SSL_CAINFO",
 )
+# An image inherits its container's labels, but a container that somebody starts of it is not the dead maker's.
+NO_OWNER = "LABEL stagewright.host="
 # Changed whenever the same commands would give another image.
-LAYOUT = "4"
+LAYOUT = "5"
 
 
 def image_key(
@@ -82,4 +84,5 @@ def commit_changes(path: str, carried: Sequence[str], size: int = 0) -> list[str
         f"ENV PATH={VENV}/bin:{path}",
         f"ENV VIRTUAL_ENV={VENV}",
         f"LABEL {CARRIED_LABEL}={carried_label(carried)} {CARRIED_BYTES_LABEL}={size}",
+        NO_OWNER,
     ]

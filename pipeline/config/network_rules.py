@@ -39,10 +39,17 @@ def network_in_words(sandbox: SandboxSettings) -> str:
         case Allowlist(allowlist=hosts):
             listed = ", ".join(_in_words(parse_entry(host)) for host in hosts)
             return f"{listed}; nothing else, no DNS"
-        case "setup" if sandbox.setup:
+        case "setup" if sandbox.dockerfile is not None:
+            return "any host while the image is built, any public host while `setup` runs, then none"
+        case "setup" if sandbox.setup or _may_be_proposed(sandbox):
             return "any public host while `setup` runs, then none"
         case "setup" | "none":
             return "none"
+
+
+def _may_be_proposed(sandbox: SandboxSettings) -> bool:
+    """Say whether the repository may propose what setup runs; see `pipeline/environments/choice.py`."""
+    return sandbox.setup is None and sandbox.setup_timeout is not None and sandbox.image is None
 
 
 def _in_words(entry: Entry) -> str:

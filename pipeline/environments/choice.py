@@ -55,6 +55,11 @@ def choose(sandbox: SandboxSettings, files: CommitFiles | None, folder: str = ""
     return _detected(sandbox, files, folder) if files is not None else _default(setup, ())
 
 
+def build_network(choice: Choice, sandbox: SandboxSettings) -> bool:
+    """Say whether a Dockerfile is built with a network; one that only the repository names needs the limits too."""
+    return sandbox.network == "setup" and (choice.source == "config" or sandbox.setup_timeout is not None)
+
+
 def _detected(sandbox: SandboxSettings, files: CommitFiles, folder: str) -> Choice:
     container, notes = read_devcontainer(files)
     if container is not None:

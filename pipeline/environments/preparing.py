@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.environments.building import image_build
-from pipeline.environments.choice import Choice, choose
+from pipeline.environments.choice import Choice, build_network, choose
 from pipeline.environments.commit_files import CommitFiles
 from pipeline.environments.key_files import key_files
 from pipeline.project_folder import in_project
@@ -44,6 +44,6 @@ async def _image(run: Run, choice: Choice, files: CommitFiles) -> str:
     sandbox = run.settings.sandbox
     image = choice.image or PYTHON.name
     if choice.dockerfile is not None:
-        build = image_build(choice.dockerfile, files, network=sandbox.network == "setup", memory=sandbox.memory)
+        build = image_build(choice.dockerfile, files, network=build_network(choice, sandbox), memory=sandbox.memory)
         image = await built_image(build, seconds=sandbox.setup_timeout or run.wall_clock, say=run.seams.say)
     return await fitted_image(image, variables=choice.variables, say=run.seams.say)

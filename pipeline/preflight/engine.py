@@ -2,7 +2,7 @@
 
 from pipeline.config.settings import SandboxSettings
 from pipeline.environments.building import image_build
-from pipeline.environments.choice import Choice
+from pipeline.environments.choice import Choice, build_network
 from pipeline.environments.commit_files import CommitFiles
 from pipeline.git.command import Git
 from pipeline.preflight.request import Surroundings
@@ -59,5 +59,5 @@ async def _look_at_dockerfile(around: Surroundings, choice: Choice, sandbox: San
     if around.repository is None or around.base is None or choice.dockerfile is None:
         return
     files = CommitFiles.of(Git(around.repository), around.base)
-    build = image_build(choice.dockerfile, files, network=sandbox.network == "setup", memory=sandbox.memory)
+    build = image_build(choice.dockerfile, files, network=build_network(choice, sandbox), memory=sandbox.memory)
     await look_at_build(build)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.settings import SandboxSettings
-from pipeline.environments.choice import choose
+from pipeline.environments.choice import build_network, choose
 from tests.environments.commits import chosen
 
 CONTAINER = {".devcontainer/devcontainer.json": '{"image": "theirs:1"}'}
@@ -98,3 +98,22 @@ def test_with_the_configs_word_it_is_run_and_an_empty_setup_switches_it_off(tmp_
     assert chosen(tmp_path / "b", LOCK, **SETUP, setup=()).setup == ()
     assert chosen(tmp_path / "c", LOCK, **SETUP, setup=("make",)).setup == ("make",)
     assert chosen(tmp_path / "d", LOCK, **SETUP, image="mine").setup == ()
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "online"),
+    [
+        ({"dockerfile": "D"}, False),
+        ({"dockerfile": "D", "network": "setup"}, True),
+        ({}, False),
+        ({"network": "setup"}, False),
+        ({"network": "setup", "setup_timeout": 60.0}, True),
+        ({"setup_timeout": 60.0}, False),
+    ],
+)
+def test_a_dockerfile_that_only_the_repository_names_needs_the_configs_word_and_limit_for_a_network(
+    tmp_path: Path, sandbox: dict[str, object], *, online: bool
+) -> None:
+    files = {".devcontainer.json": '{"build": {"dockerfile": "D"}}'}
+    settings = SandboxSettings(**sandbox)  # type: ignore[arg-type]
+    assert build_network(chosen(tmp_path, files, **sandbox), settings) is online

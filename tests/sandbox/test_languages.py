@@ -136,6 +136,37 @@ async def test_npm_ci_from_the_registry_works_during_setup_and_serves_without_a_
         assert result.stdout == b"172800000\nshut\n"
 
 
+async def test_pip_install_from_the_index_works_during_setup_and_serves_without_a_network(
+    docker_backend: DockerBackend, tmp_path: Path, kept: list[str]
+) -> None:
+    await _index_answers()
+    project = (
+        b"[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n"
+        b"[project]\nname = 'shop'\nversion = '1'\ndependencies = ['idna']\n[tool.setuptools]\npy-modules = ['shop']\n"
+    )
+    test = b"import idna, shop\ndef test_both():\n    assert idna.encode('a') == b'a' and shop.PRICE == 1\n"
+    base = make_base(tmp_path / "shop", {"pyproject.toml": project, "shop.py": b"PRICE = 1\n", "test_shop.py": test})
+    small = environment()
+    online = replace(small, network=True)
+    kept.append(await prepared_image(online, base, ["pip install -e ."], 120, lock_files={}, say=lambda _: None))
+    async with docker_backend.open(replace(small, image=kept[0]), base) as sandbox:
+        passed = await sandbox.exec(["pytest", "-q"], timeout=30, merge_output=True)
+        assert passed.exit_code == 0, passed.stdout
+        await sandbox.write("shop.py", b"PRICE = 2\n")
+        assert (await sandbox.exec(["pytest", "-q"], timeout=30)).exit_code == 1
+        shut = await sandbox.exec(["pip", "install", "--retries=0", "--timeout=2", "six"], timeout=30)
+        assert shut.exit_code != 0
+        assert list((await sandbox.snapshot()).files) == ["shop.py"]
+
+
+async def _index_answers() -> None:
+    """Skip where this machine reaches no Python index; the variant without one, in test_setup, always runs."""
+    try:
+        await run_host_command([sys.executable, "-m", "pip", "index", "versions", "idna"], timeout=20)
+    except SandboxError as error:
+        pytest.skip(f"no Python index answers: {error}")
+
+
 def _online_project() -> dict[str, bytes]:
     lock = {
         "name": "shop",

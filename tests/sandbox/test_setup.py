@@ -10,7 +10,7 @@ from docker import DockerClient
 from sandbox.base import BaseTree, SandboxUnavailableError
 from sandbox.docker import DockerBackend
 from sandbox.engine import open_engine
-from sandbox.reaper import owner_labels
+from sandbox.reaper import owner_is_dead, owner_labels
 from sandbox.setup import SetupFailedError, prepared_image
 from sandbox.setup_image import image_key
 from sandbox.single_maker import made_once
@@ -158,6 +158,8 @@ async def test_a_dead_owners_claim_does_not_hold_up_the_next(
     with anyio.fail_after(30):
         kept.append(await prepared_image(environment(), project, ["true"], 60, lock_files={"k": b"3"}, say=said.append))
     assert any("left by a process that is gone" in line for line in said)
+    # Whoever starts a container of the image is not its maker, dead or alive.
+    assert not owner_is_dead({**engine.images.get(kept[0]).labels, "stagewright.owner.start": "1"})
 
 
 async def test_a_living_owner_that_takes_too_long_is_named(engine: DockerClient, project: BaseTree) -> None:
