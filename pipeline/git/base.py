@@ -7,7 +7,6 @@ from pipeline.git.command import Git
 from sandbox.base import BaseTree
 from sandbox.placement import on_disk
 
-
 # The pack lives as long as its sandbox: searching for deltas and compressing would cost minutes in a large repository.
 PACK = ("pack-objects", "--stdout", "-q", "--window=0", "--compression=0")
 
