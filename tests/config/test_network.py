@@ -68,7 +68,6 @@ SETUP = "setup: [make], setup_timeout: 1m, "
     ("written", "line"),
     [
         ("", "network: none"),
-        ("sandbox: {network: setup}", "network: none"),
         (f"sandbox: {{{SETUP}network: none}}", "network: none"),
         (f"sandbox: {{{SETUP}network: setup}}", "network: any public host while `setup` runs, then none"),
         (HOSTS, "network: pypi.org (ports 80 and 443), *.example.org (ports 80 and 443), mirror.example:8443, 127.0.0.1:3141; nothing else, no DNS"),
