@@ -8,6 +8,7 @@ from pipeline.config.settings import Rung
 from pipeline.context import Tools, stage_context
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.flow import RunAttempt
+from pipeline.kept_tree import keep_tree, kept_file
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
 from pipeline.metering import MeteredModel, Seat, UnusableReplyError
@@ -164,6 +165,19 @@ async def _take_tree(run: Run, step: RunAttempt, draft: Draft, place: tuple[Work
                 draft.settle(StageResult("rejected", failure=_unacceptable(error)))
         except (SandboxError, SandboxLostTwiceError, InfrastructureError):
             pass  # the last known tree is what there is; the loss itself is journaled
+    if run.keep_sandbox:
+        draft.kept = await _kept_tree(run, step, workspace)
     item = item_of(run, step.item)
     scope = [change.path for change in item.files] if item else []
     draft.tree = tree if draft.outcome == "passed" else within(start, tree, scope)
+
+
+async def _kept_tree(run: Run, step: RunAttempt, workspace: Workspace) -> str:
+    """Keep everything the Coder's container has in its work tree, for a person to look at later."""
+    target = kept_file(run.state_dir, run.run_id, step.item, step.number)
+    with anyio.move_on_after(LAST_LOOK_SECONDS, shield=True):
+        try:
+            return await keep_tree(workspace, target)
+        except (SandboxError, SandboxLostTwiceError, InfrastructureError) as error:
+            return f"not kept: {error}"
+    return f"not kept: it took longer than {LAST_LOOK_SECONDS:g} s"

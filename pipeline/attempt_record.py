@@ -22,6 +22,7 @@ class Draft:
     tree: Snapshot | None = None
     reusable: bool = False
     evidence: bool = False
+    kept: str | None = None
 
     def settle(self, result: StageResult) -> None:
         """Take over what the stage or a judge says."""
@@ -78,6 +79,7 @@ def record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float)
             reusable=draft.reusable,
             evidence=draft.evidence,
             seconds=round(seconds, 3),
+            kept=draft.kept,
             **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
         )
     )

@@ -83,6 +83,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--events", action="store_true", help="print one JSON event a line as they happen")
 
 
+def add_keep_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--keep-sandbox`."""
+    words = "keep each Coder attempt's whole work tree, ignored files too, for `sandbox shell`"
+    parser.add_argument("--keep-sandbox", action="store_true", help=words)
+
+
 def live_view(limits: Limits) -> LiveView:
     """Return the view on standard error."""
     return LiveView(sys.stderr, limits, time.monotonic)

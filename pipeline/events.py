@@ -142,7 +142,8 @@ class AttemptEnded(Frozen):
     """`outcome: passed` with the artifact's summary in `items`, `owner` or `verdict`.
 
     `change` is the blob of the tree the attempt left (see `pipeline/changes.py`); `reusable` says it passed
-    every gate and was only red. `evidence` says that a Debugger would have something to look at.
+    every gate and was only red. `evidence` says that a Debugger would have something to look at. `kept` is where the
+    archive of the whole work tree is (with `--keep-sandbox`), or why there is none.
     """
 
     kind: Literal["attempt.ended"] = "attempt.ended"
@@ -166,6 +167,7 @@ class AttemptEnded(Frozen):
     reusable: bool = False
     evidence: bool = False
     seconds: float = 0.0
+    kept: str | None = None
 
 
 class CallReserved(Frozen):

@@ -14,6 +14,7 @@ from pipeline.events import AnyEvent, AttemptEnded, ItemAccepted, SandboxStarted
 from pipeline.git.base import read_base
 from pipeline.git.command import Git
 from pipeline.journal import Journal
+from pipeline.kept_tree import kept_file, put_tree_back
 from pipeline.opening import environment, objects_of, recorded_settings
 from pipeline.run import Chronicle
 from sandbox.base import Backend, BaseTree, Environment, Snapshot
@@ -40,6 +41,7 @@ class View:
     base: BaseTree
     tree: Snapshot
     words: str
+    archive: Path | None = None
 
 
 def view_of(journal: Journal, state_dir: Path, wanted: Wanted) -> View:
@@ -51,7 +53,12 @@ def view_of(journal: Journal, state_dir: Path, wanted: Wanted) -> View:
     if started is None:
         raise UsageError(f"run {journal.run_id} has no beginning in its journal")
     events = [stored.event for stored in journal.events()]
-    digest, words = chosen_tree(events, wanted)
+    attempt, digest, words = chosen_tree(events, wanted)
+    archive = kept_file(state_dir, journal.run_id, attempt.item, attempt.number) if attempt else None
+    if archive is None or not archive.is_file():
+        archive = None
+    else:
+        words += ", with everything that was kept of its work tree"
     images = [event.image for event in events if isinstance(event, SandboxStarted)]
     made_of = environment(recorded_settings(journal).sandbox, journal.run_id)
     if images:
@@ -59,11 +66,11 @@ def view_of(journal: Journal, state_dir: Path, wanted: Wanted) -> View:
     git = Git(Path(started.repository), objects_of(state_dir, journal.run_id))
     tree = load(digest, journal.get) if digest else Snapshot()
     # Nobody watches what a person does there, so nothing is reachable from it.
-    return View(replace(made_of, network=False, allowlist=()), read_base(git, started.base), tree, words)
+    return View(replace(made_of, network=False, allowlist=()), read_base(git, started.base), tree, words, archive)
 
 
-def chosen_tree(events: list[AnyEvent], wanted: Wanted) -> tuple[str | None, str]:
-    """Return the blob of a tree, None for the untouched base, and words for it. Pure.
+def chosen_tree(events: list[AnyEvent], wanted: Wanted) -> tuple[AttemptEnded | None, str | None, str]:
+    """Return the attempt, if any, that left the tree, the tree's blob (None is the base), and words for it. Pure.
 
     :raises UsageError: no attempt is meant, or none that left a tree.
     """
@@ -73,14 +80,18 @@ def chosen_tree(events: list[AnyEvent], wanted: Wanted) -> tuple[str | None, str
     ]
     if meant:
         last = meant[-1]
-        return last.change, f"{last.stage} {last.item or ''} attempt {last.number} ({last.outcome})".replace("  ", " ")
+        return (
+            last,
+            last.change,
+            f"{last.stage} {last.item or ''} attempt {last.number} ({last.outcome})".replace("  ", " "),
+        )
     if wanted != Wanted():
         known = ", ".join(f"--item {event.item} --attempt {event.number}" for event in attempts) or "none"
         raise UsageError(f"no such attempt left a tree; this run has: {known}")
     accepted = [event for event in events if isinstance(event, ItemAccepted)]
     if accepted:
-        return accepted[-1].change, f"the tree with item {accepted[-1].item} accepted"
-    return None, "the base commit; no attempt left a tree"
+        return None, accepted[-1].change, f"the tree with item {accepted[-1].item} accepted"
+    return None, None, "the base commit; no attempt left a tree"
 
 
 async def look_inside(backend: Backend, view: View, command: str | None) -> int:
@@ -93,6 +104,8 @@ async def look_inside(backend: Backend, view: View, command: str | None) -> int:
     async with backend.open(view.environment, view.base) as box:
         if view.tree.files:
             await box.restore(view.tree)
+        if view.archive is not None:
+            await put_tree_back(box, view.archive.read_bytes())
         sys.stderr.write(f"{view.words}; the container is removed when this ends, and nothing of it is kept\n")
         if command is None:
             return await _attach(str(getattr(box, "container_id", "")))

@@ -47,6 +47,7 @@ class Run:
     """One ticket on its way.
 
     `wall_clock` is how many seconds the run has left, `state_dir` where runs are kept; `keys` are never stored.
+    With `keep_sandbox` each Coder attempt's whole work tree is kept beside the run.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class Run:
     wall_clock: float
     state_dir: Path
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keep_sandbox: bool = False
 
     @property
     def state(self) -> RunState:

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from pipeline.commands.run import execute, starting_point
-from pipeline.conduct import Output, add_output_options
+from pipeline.conduct import Output, add_keep_option, add_output_options
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.options import add_state_options
 from pipeline.preflight import PreflightRequest, preflight
@@ -23,6 +23,7 @@ AUTHOR = ("-c", "user.name=Stagewright demo", "-c", "user.email=demo@example.inv
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="where; default: a new temporary folder")
+    add_keep_option(parser)
     add_output_options(parser)
     add_state_options(parser)
 

@@ -3,9 +3,10 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.conduct import Output, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
 from pipeline.database import Store
 from pipeline.lookup import add_run_argument, found, state_words
 from pipeline.opening import Place, Resumption, resumed_run
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="another configuration from here on")
     parser.add_argument("--set", action="append", default=[], metavar="K=V", help="override a value from here on")
     parser.add_argument("--guidance", metavar="TEXT", help="your word to the stage that ended, as a fact")
+    add_keep_option(parser)
     add_output_options(parser)
     add_state_options(parser)
 
@@ -39,5 +41,5 @@ def _execute(store: Store, run_id: str, going_on: Resumption, arguments: argpars
     with live_view(going_on.settings.limits) as view:
         place = Place(store, folder, output.listener(view))
         with resumed_run(place, run_id, going_on, real_seams()) as opened:
-            conduct(opened)
+            conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
     return tell(store, run_id, output, folder, state_words(arguments))

@@ -5,11 +5,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
-from pipeline.conduct import Output, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
 from pipeline.database import open_store
 from pipeline.errors import EXIT_CODES, UsageError
 from pipeline.git.repository import open_repository
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", metavar="N", help="another cap than `limits.tokens` for this run")
     parser.add_argument("--cost", metavar="USD", help="another cap than `limits.cost` for this run")
     parser.add_argument("--strict", action="store_true", help="treat warnings as problems")
+    add_keep_option(parser)
     add_output_options(parser)
     add_repository_options(parser)
     add_state_options(parser)
@@ -99,7 +101,7 @@ def execute(start: Start, arguments: argparse.Namespace, output: Output) -> int:
         with live_view(start.settings.limits) as view:
             listen: Callable[[Stored], None] = output.listener(view)
             with new_run(Place(store, folder, listen), start, real_seams()) as opened:
-                conduct(opened)
+                conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
         return tell(store, opened.run_id, output, folder, state_words(arguments))
     finally:
         store.close()

@@ -24,13 +24,13 @@ def ended(item: str, number: int, change: str | None) -> AttemptEnded:
 
 def test_the_last_tree_is_meant_unless_an_item_or_an_attempt_is_named() -> None:
     events = [ended("a", 1, "one"), ended("a", 2, "two"), ended("b", 1, "three"), ended("b", 2, None)]
-    assert chosen_tree([*events], Wanted())[0] == "three"
-    assert chosen_tree([*events], Wanted(item="a"))[0] == "two"
-    assert chosen_tree([*events], Wanted(item="a", attempt=1))[0] == "one"
-    assert chosen_tree([*events], Wanted(attempt=2))[0] == "two"
+    assert chosen_tree([*events], Wanted())[1] == "three"
+    assert chosen_tree([*events], Wanted(item="a"))[1] == "two"
+    assert chosen_tree([*events], Wanted(item="a", attempt=1))[1] == "one"
+    assert chosen_tree([*events], Wanted(attempt=2))[1] == "two"
     with pytest.raises(UsageError, match="this run has: --item a --attempt 1, --item a --attempt 2, --item b"):
         chosen_tree([*events], Wanted(item="b", attempt=2))
-    assert chosen_tree([], Wanted()) == (None, "the base commit; no attempt left a tree")
+    assert chosen_tree([], Wanted()) == (None, None, "the base commit; no attempt left a tree")
 
 
 class Player:
@@ -54,7 +54,7 @@ class Player:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Player:
     folder = tmp_path_factory.mktemp("played")
     player = Player(folder / "state")
-    made = player.run("demo", str(folder / "demo"))
+    made = player.run("demo", str(folder / "demo"), "--keep-sandbox")
     assert made.returncode == 0, made.stderr
     return player
 
@@ -73,6 +73,14 @@ def test_an_earlier_attempt_s_tree_is_another_one(played: Player) -> None:
     first, last = (played.run("sandbox", "shell", "last", "--attempt", n, "-c", f"cat {TREE}").stdout for n in "12")
     assert first
     assert first != last
+
+
+@pytest.mark.docker
+def test_each_attempt_s_whole_tree_is_kept_when_it_was_asked_for(played: Player) -> None:
+    archives = sorted(played.state.glob("runs/*/kept/*"))
+    assert [archive.name for archive in archives] == ["month-end-1.tar.gz", "month-end-2.tar.gz"]
+    assert {archive.stat().st_mode & 0o777 for archive in archives} == {0o600}
+    assert "with everything that was kept" in played.run("sandbox", "shell", "last", "-c", "true").stderr
 
 
 @pytest.mark.docker
