@@ -183,4 +183,6 @@ def _cause_of_death(result: ExecResult) -> str:
         return "its time was up"
     if result.oom:
         return "the sandbox ran out of memory"
+    if result.disk_full:
+        return "the work tree grew over its limit (sandbox.disk)"
     return "" if result.exit_code is not None else "it was killed"

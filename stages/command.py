@@ -69,6 +69,8 @@ def told(done: ExecResult, seconds: float) -> str:
 def _ending(done: ExecResult, seconds: float) -> str:
     if done.timed_out:
         return f"[timed out: killed after {seconds:.0f} seconds]"
+    if done.disk_full:
+        return "[killed: the work tree grew over its limit (sandbox.disk); remove files before writing more]"
     if done.oom:
         code = "" if done.exit_code is None else f"; exit code {done.exit_code}"
         return f"[out of memory: the sandbox's limit killed it or a process of it{code}]"

@@ -13,6 +13,10 @@ from stages.command import told
         (ExecResult(3, b"", b"", 1.0), "[exit code 3]\n[no output]"),
         (ExecResult(None, b"so far", b"", 9.0, timed_out=True), "[timed out: killed after 9 seconds]\nso far"),
         (ExecResult(None, b"", b"", 1.0), "[killed]\n[no output]"),
+        (
+            ExecResult(None, b"", b"", 1.0, disk_full=True),
+            "[killed: the work tree grew over its limit (sandbox.disk); remove files before writing more]\n[no output]",
+        ),
         (ExecResult(0, b"x", b"", 1.0, stragglers=2), "[exit code 0]\n[2 processes it left running were killed]\nx"),
         (
             ExecResult(0, b"ab", b"", 1.0, stdout_bytes=900),
