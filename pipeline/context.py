@@ -109,9 +109,11 @@ def _scope_request(state: RunState) -> Failure | None:
 
 
 def _check_summaries(run: Run) -> tuple[CheckSummary, ...]:
+    """Return the newest results of the tree under review: of the item accepted last, else of the base."""
+    item = next(reversed(run.state.accepted), None)
     newest: dict[str, CheckFinished] = {}
     for stored in run.journal.events():
-        if isinstance(stored.event, CheckFinished):
+        if isinstance(stored.event, CheckFinished) and stored.event.item == item:
             newest[stored.event.name] = stored.event
     return tuple(
         CheckSummary(e.name, e.outcome, e.green, f"{e.passed} passed, {e.failed} failed. {e.reason}".strip())

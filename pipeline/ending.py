@@ -16,7 +16,7 @@ from sandbox.base import Snapshot
 
 async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) -> RunEnded:
     """Record how the run ended; a branch that cannot be made turns `solved` into `infrastructure`."""
-    tree = last_tree(run.state, run.journal.get)
+    tree = run.accepted if ending.status == "solved" else last_tree(run.state, run.journal.get)
     branch = commit = None
     if ending.status == "solved":
         try:
@@ -30,6 +30,7 @@ async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) ->
         item=ending.item,
         bound=ending.bound,
         config_key=ending.config_key,
+        config_line=_config_line(run, ending.config_key),
         failure=ending.failure,
         branch=branch,
         commit=commit,
@@ -58,6 +59,12 @@ def _publish(run: Run, tree: Snapshot) -> tuple[str, str]:
         models=models_of(run.state),
         when=run.journal.events()[0].at.timestamp(),
     )
+
+
+def _config_line(run: Run, key: str | None) -> str | None:
+    """Return where the config sets a limit, None for a default or a limit that is no line."""
+    lines = json.loads(run.journal.get(run.state.config_lines)) if run.state.config_lines else {}
+    return lines.get(key)
 
 
 def _receipt(run: Run, branch: str | None) -> str | None:
