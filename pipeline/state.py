@@ -1,5 +1,6 @@
 """What a run has come to: the fold of its journal, and nothing else."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -19,7 +20,7 @@ from pipeline.events import (
 from stages.artifacts import Manifest, StageName
 
 Seat = tuple[StageName, str | None]
-REVIEW_PREFIX = "review-"
+_REVIEW_ITEM = re.compile(r"review-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class RunState:
     accepted: Mapping[str, str] = field(default_factory=dict)
     guidance: tuple[str, ...] = ()
     config: str = ""
+    config_lines: str | None = None
     config_hash: str = ""
 
     def of(self, stage: StageName, item: str | None) -> tuple[AttemptEnded, ...]:
@@ -92,7 +94,7 @@ class RunState:
 
 def is_review(item: str | None) -> bool:
     """Tell whether an item was made by a review."""
-    return item is not None and item.startswith(REVIEW_PREFIX)
+    return item is not None and _REVIEW_ITEM.fullmatch(item) is not None
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:
@@ -104,7 +106,13 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
     """Return the state after one more event."""
     match event:
         case RunStarted():
-            return replace(state, started=event, config=event.config, config_hash=event.config_hash)
+            return replace(
+                state,
+                started=event,
+                config=event.config,
+                config_lines=event.config_lines,
+                config_hash=event.config_hash,
+            )
         case RunResumed() | HumanAnswered() | RunEnded():
             return _life(state, event)
         case CheckFinished():
@@ -138,6 +146,7 @@ def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunS
                 ended_before=state.ended,
                 resumed=True,
                 config=event.config,
+                config_lines=event.config_lines,
                 config_hash=event.config_hash,
                 exhausted=frozenset() if changed else state.exhausted,
             )
