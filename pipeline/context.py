@@ -9,6 +9,7 @@ from pipeline.repository_map import conventions, repository_map
 from pipeline.run import Run
 from pipeline.standing import left, settings_of
 from pipeline.state import RunState, is_review
+from pipeline.system_text import system_text
 from pipeline.views import SnapshotView, diff_of, diff_text
 from pipeline.work_items import item_of
 from sandbox.base import Sandbox, Snapshot
@@ -16,7 +17,6 @@ from stages.artifacts import Failure
 from stages.contract import CheckSummary, Feedback, Observer, Remaining, StageContext
 from stages.excerpt import excerpt
 from stages.model import Model
-from stages.prompts import prompt
 
 MAP_CHARACTERS = 24_000
 
@@ -32,13 +32,6 @@ class Tools:
     output_tokens_ceiling: int
 
 
-def system_text(run: Run, step: RunAttempt) -> str:
-    """Return the stage's prompt with the user's instructions."""
-    instructions = settings_of(run.settings, step.stage).instructions
-    text = prompt(step.stage)
-    return f"{text}\n\n# Instructions of this repository's owner\n\n{instructions}\n" if instructions else text
-
-
 def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> StageContext:
     """Return the context of an attempt that starts from `start`."""
     state = run.state
@@ -52,7 +45,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
         model=tools.model,
         sandbox=tools.sandbox,
         observer=tools.observer,
-        system=system_text(run, step),
+        system=system_text(run.settings, step.stage),
         max_output_tokens=rung.max_output_tokens,
         output_tokens_ceiling=tools.output_tokens_ceiling,
         remaining=tools.remaining,
@@ -110,7 +103,7 @@ def _scope_request(state: RunState) -> Failure | None:
 
 def _check_summaries(run: Run) -> tuple[CheckSummary, ...]:
     """Return the newest results of the tree under review: of the item accepted last, else of the base."""
-    item = next(reversed(run.state.accepted), None)
+    item = next(reversed(tuple(run.state.accepted)), None)
     newest: dict[str, CheckFinished] = {}
     for stored in run.journal.events():
         if isinstance(stored.event, CheckFinished) and stored.event.item == item:

@@ -17,7 +17,10 @@ CheckOutcome = Literal["passed", "failed", "no_tests", "collection_error", "time
 
 
 class RunStarted(Frozen):
-    """Blobs `ticket`, `config`, `receipt` are JSON; `base` is a commit id; `overrides` the `--set` values."""
+    """Blobs `ticket`, `config`, `receipt` are JSON; `base` is a commit id; `overrides` the `--set` values.
+
+    Blob `config_lines` maps a key path of the config to where it stands.
+    """
 
     kind: Literal["run.started"] = "run.started"
     ticket_id: str
@@ -28,6 +31,7 @@ class RunStarted(Frozen):
     config_hash: str
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: str | None = None
     overrides: tuple[str, ...] = ()
     prompts: dict[str, str] = {}
     image: str = ""
@@ -43,12 +47,13 @@ class RunResumed(Frozen):
     config_hash: str
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: str | None = None
     overrides: tuple[str, ...] = ()
     guidance: str | None = None
 
 
 class RunEnded(Frozen):
-    """The first of several endings counts. `bound` names the limit, `config_key` the line that set it.
+    """The first of several endings counts. `bound` names the limit, `config_key` what set it, `config_line` where.
 
     Blob `change` is the tree left (see `pipeline/changes.py`), `patch` the same as a unified diff from the base,
     `receipt` the comparison of the user's repository before and after, as JSON.
@@ -61,6 +66,7 @@ class RunEnded(Frozen):
     item: str | None = None
     bound: str | None = None
     config_key: str | None = None
+    config_line: str | None = None
     failure: Failure | None = None
     branch: str | None = None
     commit: str | None = None

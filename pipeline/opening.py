@@ -1,6 +1,6 @@
 """Open a run: a new one from what preflight found, or an earlier one from its journal."""
 
-import hashlib
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,10 +24,10 @@ from pipeline.ledger import Ledger, Scope
 from pipeline.redaction import redactor
 from pipeline.run import Chronicle, Run, Seams
 from pipeline.runlock import RunLock
+from pipeline.system_text import system_hashes
 from sandbox.base import Environment
 from sandbox.reaper import owner_labels
 from stages.artifacts import STAGES, Failure, Ticket
-from stages.prompts import prompt
 
 MICRO_USD = 1_000_000
 
@@ -42,6 +42,7 @@ class Start:
     base: str
     config_path: Path | None = None
     config_trusted: bool = False
+    config_lines: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -54,6 +55,7 @@ class Resumption:
     settings: Settings
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     guidance: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -85,8 +87,9 @@ def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
             config_hash=config_hash(start.settings),
             config_path=str(start.config_path) if start.config_path else None,
             config_trusted=start.config_trusted,
+            config_lines=_kept_lines(journal, start.config_lines),
             overrides=start.overrides,
-            prompts={stage: hashlib.sha256(prompt(stage).encode()).hexdigest() for stage in STAGES},
+            prompts=system_hashes(start.settings),
             image=start.settings.sandbox.image,
             warnings=start.warnings,
             receipt=journal.put(receipt.model_dump_json().encode()),
@@ -110,6 +113,7 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
                 config_hash=config_hash(resumption.settings),
                 config_path=resumption.config_path,
                 config_trusted=resumption.config_trusted,
+                config_lines=_kept_lines(journal, resumption.config_lines),
                 overrides=resumption.overrides,
                 guidance=resumption.guidance,
             )
@@ -121,6 +125,10 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
         if run.state.open_attempt:
             journal.append(_cut_off(run.state.open_attempt))
         yield run
+
+
+def _kept_lines(journal: Journal, lines: Mapping[str, str]) -> str:
+    return journal.put(json.dumps(dict(lines), sort_keys=True).encode())
 
 
 def recorded_settings(journal: Journal) -> Settings:
