@@ -11,6 +11,7 @@ from pipeline.standing import (
     left,
     owners,
     pending_items,
+    replan_asker,
     replanned,
     rung_number,
     settings_of,
@@ -94,7 +95,7 @@ def _after_cursor(state: RunState, settings: Settings) -> Step:  # noqa: C901 - 
         case None:
             return _attempt(state, settings, "planner", None, "first")
         case Answered(ending=ending):
-            return _attempt(state, settings, ending.stage or "planner", ending.item, "answer")
+            return _again(state, settings, ending.stage or "planner", ending.item, "answer")
         case Recheck() as recheck:
             return _after_recheck(state, settings, recheck)
         case AttemptEnded(outcome="stopped") as ended:
@@ -118,6 +119,13 @@ def _attempt(state: RunState, settings: Settings, stage: StageName, item: str | 
     return RunAttempt(stage, item, number, rung, cause, owners(state, settings, case, item), case)
 
 
+def _again(state: RunState, settings: Settings, stage: StageName, item: str | None, cause: Cause) -> Step:
+    """Make an attempt of a stage that a resume may have switched off; then the run goes on without it."""
+    if settings.stage(stage) is not None:
+        return _attempt(state, settings, stage, item, cause)
+    return _next_item(state, settings) if stage == "reviewer" else _give_up(state, settings, _case(item), item)
+
+
 def _case(item: str | None) -> StageName:
     """Return the stage a Debugger of this item attaches to."""
     return "planner" if item is None else "coder"
@@ -134,22 +142,21 @@ def _after_stop(state: RunState, settings: Settings, ended: AttemptEnded) -> Ste
     kind = ended.failure.kind if ended.failure else "interrupted"
     if kind == "clarification" and ended.failure is not None:
         return EndRun("needs_human", ended.failure.message, ended.stage, ended.item, failure=ended.failure)
-    if kind == "scope":
-        if left(state, settings, "planner", None) > 0:
-            return _attempt(state, settings, "planner", None, "scope")
-        return _attempt(state, settings, ended.stage, ended.item, "retry")
-    return _attempt(state, settings, ended.stage, ended.item, ended.cause)
+    if kind == "scope" and left(state, settings, "planner", None) > 0:
+        return _attempt(state, settings, "planner", None, "scope")
+    return _again(state, settings, ended.stage, ended.item, ended.cause)
 
 
 def _after_planner(state: RunState, settings: Settings, ended: AttemptEnded) -> Step:
     if ended.outcome == "passed":
         return _next_item(state, settings)
-    if ended.cause == "route" and state.manifest is not None:
-        return _route_failed(state, settings, _route_item(state))
+    asker = replan_asker(state)
+    if asker is not None and asker.stage == "debugger":
+        return _route_failed(state, settings, asker.item)
     if left(state, settings, "planner", None) > 0 and not is_stuck(state, settings, "planner", None):
-        return _attempt(state, settings, "planner", None, "scope" if ended.cause == "scope" else "retry")
-    if ended.cause == "scope":
-        return _next_item(state, settings)
+        return _attempt(state, settings, "planner", None, "scope" if asker else "retry")
+    if asker is not None:
+        return _attempt(state, settings, asker.stage, asker.item, asker.cause)
     if ended.cause == "route":
         return _route_failed(state, settings, None)
     return _exhausted(state, settings, "planner", None)
@@ -233,7 +240,8 @@ def _environment(state: RunState, settings: Settings, item: str | None, brief: s
     if not state.resumed:
         reason = f"the Debugger says the environment must be repaired: {brief}"
         return EndRun("infrastructure", reason, _case(item), item, "environment", "sandbox")
-    if item is not None and any(attempt.reusable for attempt in state.of("coder", item)):
+    last = state.last("coder", item)
+    if item is not None and last is not None and last.reusable:
         return RunRecheck(item, tuple(check.name for check in settings.checks))
     return _attempt(state, settings, _case(item), item, "route")
 
@@ -253,8 +261,10 @@ def _after_reviewer(state: RunState, settings: Settings, ended: AttemptEnded) ->
     if ended.verdict == "approve":
         return EndRun("solved", "every item is green and the review approves")
     remaining = left(state, settings, "reviewer", None)
+    if settings.reviewer is None or (ended.verdict == "request_changes" and remaining > 0):
+        return _next_item(state, settings)
     if ended.verdict == "request_changes":
-        return _next_item(state, settings) if remaining > 0 else _reviewer_exhausted(state, settings)
+        return _reviewer_exhausted(state, settings)
     if ended.cause == "route":
         return _route_failed(state, settings, _route_item(state))
     if remaining > 0 and not is_stuck(state, settings, "reviewer", None):

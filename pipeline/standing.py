@@ -32,7 +32,7 @@ def has_one_attempt(state: RunState, stage: StageName, item: str | None) -> bool
 
 def left(state: RunState, settings: Settings, stage: StageName, item: str | None) -> int:
     """Return how many attempts a seat has left of its own."""
-    if (stage, item) in state.exhausted:
+    if (stage, item) in state.exhausted or settings.stage(stage) is None:
         return 0
     own = 1 if has_one_attempt(state, stage, item) else settings_of(settings, stage).attempts
     return max(0, own - consumed(state.of(stage, item)))
@@ -41,6 +41,16 @@ def left(state: RunState, settings: Settings, stage: StageName, item: str | None
 def replanned(state: RunState, item: str) -> bool:
     """Tell whether a re-plan came into force since the item's last attempt."""
     return not is_review(item) and state.plans > state.plans_seen.get(("coder", item), state.plans)
+
+
+def replan_asker(state: RunState) -> AttemptEnded | None:
+    """Return whose attempt a re-plan answers: a Coder's that asked for scope, a Debugger's that routed to the Planner.
+
+    None while no manifest is in force: then the Planner plans, whatever was asked of it.
+    """
+    if state.manifest is None:
+        return None
+    return next((attempt for attempt in reversed(state.attempts) if attempt.stage != "planner"), None)
 
 
 def rung_number(state: RunState, settings: Settings, stage: StageName, item: str | None, cause: Cause) -> int:

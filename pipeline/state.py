@@ -45,16 +45,15 @@ Cursor = AttemptEnded | Recheck | Answered | None
 class RunState:
     """Everything flow decides from.
 
-    `ended_before` is the ending a resume took back. `cursor` is the last thing that happened and `resumed` says that
-    a resume came after it, `starts` counts
-    attempts begun per seat, `accepted` maps item to accepted tree in order, `first_items` are the ids of the first
+    `unanswered` is the ending since the last attempt that a human's word can take back. `cursor` is the last thing that
+    happened and `resumed` says that a resume came after it, `starts` counts attempts begun per seat, `accepted` maps item to accepted tree in order, `first_items` are the ids of the first
     manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last attempt,
     `accepted_at` how many items were accepted when each attempt ended.
     """
 
     started: RunStarted | None = None
     ended: RunEnded | None = None
-    ended_before: RunEnded | None = None
+    unanswered: RunEnded | None = None
     cursor: Cursor = None
     resumed: bool = False
     baseline: Mapping[str, CheckFinished] = field(default_factory=dict)
@@ -132,18 +131,16 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
 def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunState:
     match event:
         case RunEnded():
-            return state if state.ended else replace(state, ended=event)
+            asks = event.status in ("unsolved", "needs_human")
+            return state if state.ended else replace(state, ended=event, unanswered=event if asks else state.unanswered)
         case HumanAnswered():
-            ending = state.ended or state.ended_before
-            asked = ending if ending and ending.status in ("unsolved", "needs_human") else None
-            cursor = Answered(asked) if asked else state.cursor
+            cursor = Answered(state.unanswered) if state.unanswered else state.cursor
             return replace(state, guidance=(*state.guidance, event.text), cursor=cursor)
         case RunResumed():
             changed = event.config_hash != state.config_hash
             return replace(
                 state,
                 ended=None,
-                ended_before=state.ended,
                 resumed=True,
                 config=event.config,
                 config_lines=event.config_lines,
@@ -166,6 +163,7 @@ def _attempt_started(state: RunState, event: AttemptStarted) -> RunState:
     return replace(
         state,
         open_attempt=event,
+        unanswered=None,
         starts={**state.starts, seat: event.number},
         plans_seen={**state.plans_seen, seat: state.plans},
     )
