@@ -17,7 +17,7 @@ from pipeline.events import (
     RunStarted,
     StageEnded,
 )
-from stages.artifacts import Manifest, StageName
+from stages.artifacts import Manifest, StageName, WorkItem
 
 Seat = tuple[StageName, str | None]
 _REVIEW_ITEM = re.compile(r"review-[0-9]+")
@@ -46,9 +46,10 @@ class RunState:
     """Everything flow decides from.
 
     `unanswered` is the ending since the last attempt that a human's word can take back. `cursor` is the last thing that
-    happened and `resumed` says that a resume came after it, `starts` counts attempts begun per seat, `accepted` maps item to accepted tree in order, `first_items` are the ids of the first
-    manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last attempt,
-    `accepted_at` how many items were accepted when each attempt ended.
+    happened and `resumed` says that a resume came after it, `starts` counts attempts begun per seat, `accepted` maps
+    item to accepted tree in order, `done` are the accepted items as they were planned then, `first_items` are the ids
+    of the first manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last
+    attempt, `accepted_at` how many items were accepted when each attempt ended.
     """
 
     started: RunStarted | None = None
@@ -67,6 +68,7 @@ class RunState:
     plans: int = 0
     plans_seen: Mapping[Seat, int] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
+    done: tuple[WorkItem, ...] = ()
     guidance: tuple[str, ...] = ()
     config: str = ""
     config_lines: str | None = None
@@ -79,6 +81,12 @@ class RunState:
     def last(self, stage: StageName, item: str | None) -> AttemptEnded | None:
         """Return the newest ended attempt of one seat."""
         return next(reversed(self.of(stage, item)), None)
+
+    def accepted_before(self, attempt: AttemptEnded) -> str | None:
+        """Return the digest of the tree that was accepted when an attempt was made; None is the untouched base."""
+        index = next(index for index, known in enumerate(self.attempts) if known is attempt)
+        count = self.accepted_at[index]
+        return tuple(self.accepted.values())[count - 1] if count else None
 
     @property
     def reviews(self) -> tuple[AttemptEnded, ...]:
@@ -123,7 +131,7 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
         case StageEnded(outcome="exhausted"):
             return replace(state, exhausted=state.exhausted | {(event.stage, event.item)})
         case ItemAccepted():
-            return replace(state, accepted={**state.accepted, event.item: event.change})
+            return _item_accepted(state, event)
         case _:  # calls, tools and containers are history, not state
             return state
 
@@ -156,6 +164,12 @@ def _checked(state: RunState, event: CheckFinished) -> RunState:
         known = state.cursor.results if isinstance(state.cursor, Recheck) else {}
         return replace(state, cursor=Recheck(event.item, {**known, event.name: event}), resumed=False)
     return state
+
+
+def _item_accepted(state: RunState, event: ItemAccepted) -> RunState:
+    planned = state.manifest.work_items if state.manifest else ()
+    done = tuple(item for item in planned if item.id == event.item and event.item not in state.accepted)
+    return replace(state, accepted={**state.accepted, event.item: event.change}, done=(*state.done, *done))
 
 
 def _attempt_started(state: RunState, event: AttemptStarted) -> RunState:
