@@ -23,7 +23,7 @@ class Workspace:
         self._run = run
         self._purpose = purpose
         self._known = start
-        self._calls = 0
+        self._opened = False
         self._stack = AsyncExitStack()
         self._box: Sandbox | None = None
 
@@ -34,7 +34,7 @@ class Workspace:
 
     async def open(self) -> None:
         """Have the container ready before the first call, so that no call's clock pays for it."""
-        await self._call(_nothing, counts=False)
+        await self._call(_nothing)
 
     async def _start(self) -> Sandbox:
         begun = self._run.seams.clock()
@@ -60,7 +60,7 @@ class Workspace:
         self._box = None
         await self._stack.aclose()
 
-    async def _call(self, action: Callable[[Sandbox], Awaitable[T]], *, counts: bool = True) -> T:
+    async def _call(self, action: Callable[[Sandbox], Awaitable[T]]) -> T:
         """Carry out one call; a lost sandbox is rebuilt once, and twice at one call is the end of the attempt."""
         for last_try in (False, True):
             try:
@@ -69,7 +69,7 @@ class Workspace:
             except SandboxLostError as error:
                 await self._lost(error, last_try=last_try)
             else:
-                self._calls += counts
+                self._opened = True
                 return result
         raise AssertionError("the second loss raises")
 
@@ -80,7 +80,7 @@ class Workspace:
         await self._stack.aclose()
         if not last_try:
             return
-        if self._calls == 0:
+        if not self._opened:
             raise InfrastructureError(f"the sandbox was lost twice before its first call: {error}") from error
         raise SandboxLostTwiceError(str(error)) from error
 
