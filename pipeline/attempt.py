@@ -10,7 +10,7 @@ from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.flow import RunAttempt
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
-from pipeline.metering import MeteredModel, Seat, UnusableReplyError
+from pipeline.metering import MeteredModel, Seat, UnusableReplyError, VendorStopError
 from pipeline.observer import JournalObserver
 from pipeline.patches import within
 from pipeline.prices import pricing
@@ -55,8 +55,14 @@ async def make_attempt(run: Run, step: RunAttempt) -> None:
     except BudgetOpenError as error:
         draft.stop(Failure(kind="budget", code=error.scope, message=str(error)))
         raise
-    except (ParkedError, InfrastructureError) as error:
-        draft.stop(Failure(kind="vendor", code=type(error).__name__, message=str(error)))
+    except VendorStopError as error:
+        draft.stop(error.failure)
+        raise
+    except ParkedError as error:
+        draft.stop(Failure(kind="vendor", code="parked", message=str(error)))
+        raise
+    except InfrastructureError as error:
+        draft.stop(Failure(kind="interrupted", code="infrastructure", message=str(error)))
         raise
     except SandboxError as error:
         draft.stop(Failure(kind="sandbox", message=str(error)))

@@ -13,8 +13,10 @@ from pipeline.ending import finish
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
 from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.outage import VendorStopError
 from pipeline.parking import MOST_PARKS, parks_in_a_row
 from pipeline.run import Run
+from pipeline.state import Answered, Recheck
 from sandbox.base import SandboxError
 from sandbox.setup import prepared_image
 from stages.artifacts import StageName
@@ -45,6 +47,8 @@ async def drive(run: Run) -> RunEnded:
         ending = _cut_short(run, "budget_stop", str(error), config_key(error.scope))
     except ParkedError as error:
         ending, resume_at = _parked(run, error)
+    except VendorStopError as error:
+        ending = _cut_short(run, "infrastructure", str(error), f"stages.{_standing(run)[0]}.vendor")
     except (InfrastructureError, SandboxError) as error:
         ending = _cut_short(run, "infrastructure", str(error), None)
     except Exception as error:  # a defect of ours: the run ends truthfully before the defect is shown
@@ -68,8 +72,8 @@ def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
     """Return the ending of a vendor's named wait: the third without a paid call between is an outage."""
     if parks_in_a_row(stored.event for stored in run.journal.events()) + 1 >= MOST_PARKS:
         reason = f"parked {MOST_PARKS} times without a call going through: {error}"
-        return _cut_short(run, "infrastructure", reason, None), None
-    return _cut_short(run, "parked", str(error), None), error.resume_at
+        return _cut_short(run, "infrastructure", reason, f"stages.{_standing(run)[0]}.vendor"), None
+    return _cut_short(run, "parked", str(error), f"stages.{_standing(run)[0]}.timeout"), error.resume_at
 
 
 async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:
@@ -97,8 +101,15 @@ def _cut_short(run: Run, status: str, reason: str, key: str | None) -> EndRun:
 
 
 def _standing(run: Run) -> tuple[StageName | None, str | None]:
-    last = run.state.cursor
-    return (last.stage, last.item) if isinstance(last, AttemptEnded) else (None, None)
+    match run.state.cursor:
+        case AttemptEnded(stage=stage, item=item):
+            return stage, item
+        case Recheck(item=item):
+            return "coder", item
+        case Answered(ending=ending):
+            return ending.stage, ending.item
+        case None:
+            return None, None
 
 
 async def _until_the_end(run: Run) -> EndRun:
