@@ -80,7 +80,8 @@ class RunEnded(Frozen):
 class CheckFinished(Frozen):
     """One check of the runner's. `green` is the verdict against the baseline; `tests` is a blob with each test.
 
-    `binds` is False for a check that was red at base already and has no report. `red` names what is red.
+    `binds` is False for a check that was red at base already and has no report. `red` names what is red. `conditions`
+    digests the command and the environment: a baseline holds as long as they are the same.
     """
 
     kind: Literal["check.finished"] = "check.finished"
@@ -99,6 +100,7 @@ class CheckFinished(Frozen):
     tests: str | None = None
     output: str | None = None
     seconds: float = 0.0
+    conditions: str = ""
 
 
 class StageStarted(Frozen):

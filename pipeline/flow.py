@@ -7,6 +7,7 @@ from pipeline.errors import Status
 from pipeline.events import AttemptEnded, Cause
 from pipeline.standing import (
     debugger_attaches,
+    has_baseline,
     is_stuck,
     left,
     owners,
@@ -82,10 +83,10 @@ Step = RunBaseline | RunAttempt | RunRecheck | AcceptItem | ExhaustStage | EndRu
 
 def next_step(state: RunState, settings: Settings) -> Step:
     """Return what the run does next."""
-    missing = tuple(check.name for check in settings.checks if check.name not in state.baseline)
+    missing = tuple(check.name for check in settings.checks if not has_baseline(state, settings, check))
     if missing:
         return RunBaseline(missing)
-    if not any(check.binds for check in state.baseline.values()):
+    if not any(state.baseline[check.name].binds for check in settings.checks):
         return _nothing_binds(state)
     return _after_cursor(state, settings)
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.config.settings import Rung, Settings, StageSettings
+from pipeline.conditions import conditions
+from pipeline.config.settings import CheckSettings, Rung, Settings, StageSettings
 from pipeline.events import AttemptEnded, Cause
 from pipeline.items import ordered
 from pipeline.state import RunState, is_review
@@ -18,6 +19,12 @@ def settings_of(settings: Settings, stage: StageName) -> StageSettings:
     entry = settings.stage(stage)
     assert entry is not None, f"{stage} is switched off and was asked for"
     return entry
+
+
+def has_baseline(state: RunState, settings: Settings, check: CheckSettings) -> bool:
+    """Tell whether it is known how a check, as it is configured now, does on the untouched base."""
+    known = state.baseline.get(check.name)
+    return known is not None and known.conditions == conditions(settings, check)
 
 
 def consumed(attempts: Sequence[AttemptEnded]) -> int:

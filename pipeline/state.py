@@ -146,10 +146,12 @@ def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunS
             return replace(state, guidance=(*state.guidance, event.text), cursor=cursor)
         case RunResumed():
             changed = event.config_hash != state.config_hash
+            bound = any(check.binds for check in state.baseline.values())
             return replace(
                 state,
                 ended=None,
                 resumed=True,
+                baseline=state.baseline if bound else {},
                 config=event.config,
                 config_lines=event.config_lines,
                 config_hash=event.config_hash,
