@@ -35,7 +35,7 @@ async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) ->
         branch=branch,
         commit=commit,
         change=run.keep(tree),
-        patch=run.journal.put(run.tree.diff(Snapshot(), tree).encode(errors="surrogateescape")),
+        patch=_patch(run, tree),
         receipt=_receipt(run, branch),
         resume_at=resume_at,
         seconds=round(working_seconds(run.journal.events()), 3),
@@ -65,6 +65,14 @@ def _config_line(run: Run, key: str | None) -> str | None:
     """Return where the config sets a limit, None for a default or a limit that is no line."""
     lines = json.loads(run.journal.get(run.state.config_lines)) if run.state.config_lines else {}
     return lines.get(key)
+
+
+def _patch(run: Run, tree: Snapshot) -> str | None:
+    """Return the blob of the unified diff, None when the repository cannot be read any more."""
+    try:
+        return run.journal.put(run.tree.diff(Snapshot(), tree).encode(errors="surrogateescape"))
+    except GitError:
+        return None
 
 
 def _receipt(run: Run, branch: str | None) -> str | None:
