@@ -79,3 +79,16 @@ def test_hostile_arguments_of_every_tool_are_answered_and_the_work_goes_on(scena
     run = scenario(brains, coder=stage("coder", "coder", "strong", retries=0), debugger=DEBUGGER, reviewer=REVIEWER)
     assert run.run().status == "solved", run.outcomes
     assert len(run.outcomes) == 5
+
+
+def test_a_key_as_short_as_a_word_hides_no_words(scenario: Callable[..., Scenario]) -> None:
+    heard: list[str] = []
+
+    def planner(conversation: Conversation) -> Say:
+        heard.extend(conversation.texts)
+        return project.planner()(conversation)
+
+    run = scenario({"planner": planner, "coder": project.coder()})
+    run.keys = {"scripted": "total"}
+    assert run.run().status == "solved"
+    assert any("total" in text for text in heard)
