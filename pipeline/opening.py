@@ -107,19 +107,19 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
     """
     with RunLock(place.state_dir, run_id):
         journal = _journal(place, run_id, resumption.keys, seams)
-        journal.append(
-            RunResumed(
-                config=journal.put(canonical_json(resumption.settings)),
-                config_hash=config_hash(resumption.settings),
-                config_path=resumption.config_path,
-                config_trusted=resumption.config_trusted,
-                config_lines=_kept_lines(journal, resumption.config_lines),
-                overrides=resumption.overrides,
-                guidance=resumption.guidance,
-            )
+        resumed = RunResumed(
+            config=journal.put(canonical_json(resumption.settings)),
+            config_hash=config_hash(resumption.settings),
+            config_path=resumption.config_path,
+            config_trusted=resumption.config_trusted,
+            config_lines=_kept_lines(journal, resumption.config_lines),
+            overrides=resumption.overrides,
+            guidance=resumption.guidance,
         )
-        if resumption.guidance:
-            journal.append(HumanAnswered(text=resumption.guidance))
+        with place.store.begin() as connection:
+            journal.append(resumed, connection)
+            if resumption.guidance:
+                journal.append(HumanAnswered(text=resumption.guidance), connection)
         run = _run(place, journal, resumption.settings, resumption.keys, seams)
         run.ledger.expire_open("the process that made this call ended before its answer was recorded")
         if run.state.open_attempt:

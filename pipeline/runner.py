@@ -11,7 +11,7 @@ from pipeline.budget import config_key
 from pipeline.checking import run_baseline
 from pipeline.ending import finish
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
+from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RunEnded, StageEnded
 from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
 from pipeline.outage import VendorStopError
 from pipeline.parking import MOST_PARKS, parks_in_a_row
@@ -145,7 +145,6 @@ async def _take(run: Run, step: Step) -> None:
             await run_baseline(run, names)
         case RunAttempt():
             await make_attempt(run, step)
-            _tell_consequences(run)
         case RunRecheck():
             await recheck(run, step)
         case AcceptItem(item=item):
@@ -160,16 +159,6 @@ def _accept(run: Run, item: str) -> None:
     attempts: Sequence[AttemptEnded] = run.state.of("coder", item)
     change = next(a.change for a in reversed(attempts) if a.change and (a.outcome == "passed" or a.reusable))
     assert change is not None
-    run.journal.append(ItemAccepted(item=item, change=change))
-    run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"))
-
-
-def _tell_consequences(run: Run) -> None:
-    """Journal what an ended attempt leads to beyond the next step."""
-    match run.state.cursor:
-        case AttemptEnded(stage="debugger", outcome="passed", owner=owner, item=item) if owner is not None:
-            run.journal.append(RouteChosen(stage="planner" if item is None else "coder", item=item, owner=owner))
-        case AttemptEnded(stage="planner" | "reviewer" as stage, outcome="passed"):
-            run.journal.append(StageEnded(stage=stage, outcome="passed"))
-        case _:
-            pass
+    with run.journal.store.begin() as connection:
+        run.journal.append(ItemAccepted(item=item, change=change), connection)
+        run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"), connection)

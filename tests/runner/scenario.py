@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +93,11 @@ class Scenario:
     sleep: Any = anyio.sleep
     clock: Any = time.time
     keys: dict[str, str] = field(default_factory=dict)
+    heard: Callable[[AnyEvent], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.repository = project.make_repository(self.folder / "shop")
+        place = self.folder / "shop"
+        self.repository = place if place.exists() else project.make_repository(place)
         self.cast = Cast(self.brains)
         self.store = open_store(f"sqlite:///{self.folder / 'state' / 'state.sqlite'}")
 
@@ -104,6 +106,7 @@ class Scenario:
 
     def _listen(self, stored: Stored) -> None:
         self.events.append(stored.event)
+        self.heard(stored.event)
 
     def _seams(self) -> Seams:
         return Seams(
