@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pipeline.checking import Selection, run_checks
 from pipeline.events import CheckFinished
-from pipeline.flow import RunAttempt, RunRecheck
 from pipeline.gates import change_failure, manifest_failures
 from pipeline.run import Run
 from pipeline.standing import judged_by_all_checks
+from pipeline.steps import RunAttempt, RunRecheck
 from pipeline.verdict import deleted_tests
 from pipeline.views import SnapshotView
 from pipeline.work_items import item_of, named_tests

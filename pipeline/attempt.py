@@ -7,7 +7,6 @@ from pipeline.attempt_record import Draft, announce, record
 from pipeline.config.settings import Rung
 from pipeline.context import Tools, stage_context
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.flow import RunAttempt
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
 from pipeline.metering import MeteredModel, Seat, UnusableReplyError, VendorStopError
@@ -17,6 +16,7 @@ from pipeline.prices import pricing
 from pipeline.run import Run
 from pipeline.standing import rung as rung_settings
 from pipeline.starting_tree import starting_tree
+from pipeline.steps import RunAttempt
 from pipeline.surface import Binding
 from pipeline.veil import VeiledModel
 from pipeline.work_items import item_of

@@ -15,8 +15,8 @@ from pipeline.events import (
     StageEnded,
     StageStarted,
 )
-from pipeline.flow import RunAttempt
 from pipeline.run import Run
+from pipeline.steps import RunAttempt
 from sandbox.base import Snapshot
 from stages.artifacts import Artifact, Clarification, Diagnosis, Failure, Manifest, Outcome, Review
 from stages.contract import StageResult

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from pipeline.events import AttemptEnded, CheckFinished
 from pipeline.evidence import OUTPUT_LIMIT, evidence
-from pipeline.flow import RunAttempt
 from pipeline.repository_map import conventions, repository_map
 from pipeline.run import Run
 from pipeline.standing import left, replan_asker, settings_of
 from pipeline.state import RunState, is_review
+from pipeline.steps import RunAttempt
 from pipeline.system_text import system_text
 from pipeline.views import SnapshotView, diff_of, diff_text
 from pipeline.work_items import item_of

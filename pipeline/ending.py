@@ -5,11 +5,11 @@ import json
 from pipeline.account import working_seconds
 from pipeline.errors import GitError
 from pipeline.events import RunEnded
-from pipeline.flow import EndRun
 from pipeline.git.branch import publish
 from pipeline.git.receipt import Receipt, compare, take
 from pipeline.run import Run
 from pipeline.state import RunState
+from pipeline.steps import EndRun
 from pipeline.unfinished import last_tree
 from sandbox.base import Snapshot
 

@@ -1,7 +1,5 @@
 """Decide the next step of a run from its folded state and its config; no clock, no files, no models."""
 
-from dataclasses import dataclass
-
 from pipeline.config.settings import Settings
 from pipeline.errors import Status
 from pipeline.events import AttemptEnded, Cause
@@ -18,67 +16,8 @@ from pipeline.standing import (
     settings_of,
 )
 from pipeline.state import Answered, Recheck, RunState
-from stages.artifacts import Failure, Owner, StageName
-
-
-@dataclass(frozen=True, slots=True)
-class RunBaseline:
-    """Run these checks on the untouched base."""
-
-    checks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunAttempt:
-    """Make one attempt of a stage. `owners` are the routes a Debugger has on offer, `case` whom it attaches to."""
-
-    stage: StageName
-    item: str | None
-    number: int
-    rung: int
-    cause: Cause
-    owners: tuple[Owner, ...] = ()
-    case: StageName | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecheck:
-    """Run these checks once more on the item's last tree, without an attempt."""
-
-    item: str
-    checks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptItem:
-    """The item is green: its tree is what the next one starts from."""
-
-    item: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExhaustStage:
-    """The seat is over: its attempts are used up, or a stopping rule forfeits the rest."""
-
-    stage: StageName
-    item: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class EndRun:
-    """The run is over. `bound` names the limit that ended it and `config_key` the line that set it."""
-
-    status: Status
-    reason: str
-    stage: StageName | None = None
-    item: str | None = None
-    bound: str | None = None
-    config_key: str | None = None
-    failure: Failure | None = None
-
-
-Step = RunBaseline | RunAttempt | RunRecheck | AcceptItem | ExhaustStage | EndRun
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
+from stages.artifacts import StageName
 
 
 def next_step(state: RunState, settings: Settings) -> Step:

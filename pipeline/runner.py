@@ -12,11 +12,12 @@ from pipeline.checking import run_baseline
 from pipeline.ending import finish
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RunEnded, StageEnded
-from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.flow import next_step
 from pipeline.outage import VendorStopError
 from pipeline.parking import MOST_PARKS, parks_in_a_row
 from pipeline.run import Run
 from pipeline.state import Answered, Recheck
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from sandbox.base import SandboxError
 from sandbox.setup import prepared_image
 from stages.artifacts import StageName

@@ -1,8 +1,8 @@
 """The tree an attempt starts from: base plus accepted items, plus the item's last patch that was only red."""
 
-from pipeline.flow import RunAttempt
 from pipeline.patches import carried_over
 from pipeline.run import Run
+from pipeline.steps import RunAttempt
 from pipeline.work_items import item_of
 from sandbox.base import Snapshot
 

@@ -26,8 +26,9 @@ from pipeline.events import (
     RunStarted,
     StageEnded,
 )
-from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.flow import next_step
 from pipeline.state import fold
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from stages.artifacts import (
     STAGES,
     Diagnosis,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.flow import EndRun, RunAttempt
+from pipeline.steps import EndRun, RunAttempt
 from tests.flow.play import make_settings, play, text
 
 ATTEMPTS_AND_RUNGS = [
