@@ -4,6 +4,8 @@ from pipeline.config.settings import Settings
 from pipeline.errors import Status
 from pipeline.events import AttemptEnded, Cause
 from pipeline.standing import (
+    IDENTICAL_FAILURES,
+    consumed,
     debugger_attaches,
     has_baseline,
     is_stuck,
@@ -152,7 +154,10 @@ def _give_up(state: RunState, settings: Settings, stage: StageName, item: str | 
     about = f" for item {item}" if item else ""
     failure = last.failure if last else None
     evidence = f": {failure.message}" if failure else ""
-    reason = f"{stage}{about} used its {len(state.of(stage, item))} attempts{evidence}"
+    if is_stuck(state, settings, stage, item):
+        reason = f"{stage}{about} failed {IDENTICAL_FAILURES} times in a row in the same way{evidence}"
+        return EndRun(status, reason, stage, item, "identical_failures", f"stages.{stage}.escalation", failure)
+    reason = f"{stage}{about} used its {consumed(state.of(stage, item))} attempts{evidence}"
     return EndRun(status, reason, stage, item, "retry_budget", f"stages.{stage}.retry_budget", failure)
 
 

@@ -596,3 +596,17 @@ def test_a_stage_may_be_switched_off_on_resume(without: dict[str, None], story: 
     told = play(make_settings(**stages), story)  # type: ignore[arg-type]
     told.settings = make_settings(**(stages | without))  # type: ignore[arg-type]
     assert text(told.step()) == expected
+
+
+def test_an_ending_by_the_stopping_rule_says_so() -> None:
+    step = play(
+        make_settings(coder=(5, 1)), "planner a; coder a red:t; coder a stopped; coder a red:t; coder a red:t"
+    ).step()
+    assert isinstance(step, EndRun)
+    assert (step.bound, "3 times in a row" in step.reason) == ("identical_failures", True)
+
+
+def test_attempts_that_were_only_stopped_are_not_counted_as_used() -> None:
+    step = play(make_settings(coder=(1, 1)), "planner a; coder a red; coder a stopped; coder a red").step()
+    assert isinstance(step, EndRun)
+    assert "used its 2 attempts" in step.reason
