@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pipeline.checking import Selection, run_checks
 from pipeline.events import CheckFinished
-from pipeline.flow import RunAttempt, RunRecheck
 from pipeline.gates import change_failure, manifest_failures
 from pipeline.run import Run
 from pipeline.standing import judged_by_all_checks
+from pipeline.steps import RunAttempt, RunRecheck
 from pipeline.verdict import deleted_tests
 from pipeline.views import SnapshotView
 from pipeline.work_items import item_of, named_tests
@@ -26,6 +26,7 @@ def judge_manifest(run: Run, manifest: Manifest) -> StageResult:
         view=SnapshotView(run, run.accepted),
         ticket=run.ticket,
         accepted=tuple(run.state.accepted),
+        done=run.state.done,
         limit=run.settings.limits.work_items,
         folder=run.settings.repo.subdir,
     )
@@ -59,16 +60,13 @@ def selection(run: Run, item: WorkItem, attempt: int) -> Selection:
     """Return what judges an item: the focus, or all checks for the last item and every review's."""
     everything = judged_by_all_checks(run.state, item.id)
     named = named_tests(run, item)
-    manifest = run.state.manifest
-    entries = manifest.work_items if manifest else ()
-    done = [entry for entry in entries if entry.id in run.state.accepted and entry.id != item.id]
     return Selection(
         phase="final" if everything else "focus",
         item=item.id,
         attempt=attempt,
         focus=None if everything or not item.tests else named,
         named=named,
-        deleted=deleted_tests([*done, item]),
+        deleted=deleted_tests([*run.state.done, item]),
     )
 
 

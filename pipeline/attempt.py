@@ -7,17 +7,17 @@ from pipeline.attempt_record import Draft, announce, record
 from pipeline.config.settings import Rung
 from pipeline.context import Tools, stage_context
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.flow import RunAttempt
 from pipeline.kept_tree import keep_tree, kept_file
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
-from pipeline.metering import MeteredModel, Seat, UnusableReplyError
+from pipeline.metering import MeteredModel, Seat, UnusableReplyError, VendorStopError
 from pipeline.observer import JournalObserver
 from pipeline.patches import within
 from pipeline.prices import pricing
 from pipeline.run import Run
 from pipeline.standing import rung as rung_settings
 from pipeline.starting_tree import starting_tree
+from pipeline.steps import RunAttempt
 from pipeline.surface import Binding
 from pipeline.veil import VeiledModel
 from pipeline.work_items import item_of
@@ -56,8 +56,14 @@ async def make_attempt(run: Run, step: RunAttempt) -> None:
     except BudgetOpenError as error:
         draft.stop(Failure(kind="budget", code=error.scope, message=str(error)))
         raise
-    except (ParkedError, InfrastructureError) as error:
-        draft.stop(Failure(kind="vendor", code=type(error).__name__, message=str(error)))
+    except VendorStopError as error:
+        draft.stop(error.failure)
+        raise
+    except ParkedError as error:
+        draft.stop(Failure(kind="vendor", code="parked", message=str(error)))
+        raise
+    except InfrastructureError as error:
+        draft.stop(Failure(kind="interrupted", code="infrastructure", message=str(error)))
         raise
     except SandboxError as error:
         draft.stop(Failure(kind="sandbox", message=str(error)))

@@ -1,12 +1,22 @@
 """What is journaled of an attempt: its beginning, and how it ended."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config.settings import Rung
-from pipeline.events import AttemptEnded, AttemptStarted, GateRejected, HumanAsked, StageStarted
-from pipeline.flow import RunAttempt
+from pipeline.events import (
+    AnyEvent,
+    AttemptEnded,
+    AttemptStarted,
+    GateRejected,
+    HumanAsked,
+    RouteChosen,
+    StageEnded,
+    StageStarted,
+)
 from pipeline.run import Run
+from pipeline.steps import RunAttempt
 from sandbox.base import Snapshot
 from stages.artifacts import Artifact, Clarification, Diagnosis, Failure, Manifest, Outcome, Review
 from stages.contract import StageResult
@@ -35,6 +45,7 @@ class Draft:
 
 
 def announce(run: Run, step: RunAttempt, rung: Rung) -> None:
+    """Journal an attempt's beginning, and its stage's with the first."""
     if step.number == 1:
         run.journal.append(StageStarted(stage=step.stage, item=step.item))
     run.journal.append(
@@ -53,39 +64,45 @@ def announce(run: Run, step: RunAttempt, rung: Rung) -> None:
 
 
 def record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float) -> None:
-    if draft.outcome == "rejected" and draft.failure is not None:
-        run.journal.append(
-            GateRejected(
-                stage=step.stage,
-                item=step.item,
-                attempt=step.number,
-                code=draft.failure.code,
-                message=draft.failure.message,
-            )
-        )
-    run.journal.append(
-        AttemptEnded(
-            stage=step.stage,
-            item=step.item,
-            number=step.number,
-            rung=step.rung,
-            vendor=rung.vendor,
-            model=rung.model,
-            effort=rung.effort,
-            cause=step.cause,
-            outcome=draft.outcome,
-            failure=draft.failure,
-            change=run.keep(draft.tree) if draft.tree is not None else None,
-            reusable=draft.reusable,
-            evidence=draft.evidence,
-            seconds=round(seconds, 3),
-            kept=draft.kept,
-            **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
-        )
+    """Journal an attempt's end and what it leads to, all at once: a crash leaves all of it or nothing."""
+    ended = AttemptEnded(
+        stage=step.stage,
+        item=step.item,
+        number=step.number,
+        rung=step.rung,
+        vendor=rung.vendor,
+        model=rung.model,
+        effort=rung.effort,
+        cause=step.cause,
+        outcome=draft.outcome,
+        failure=draft.failure,
+        change=run.keep(draft.tree) if draft.tree is not None else None,
+        reusable=draft.reusable,
+        evidence=draft.evidence,
+        seconds=round(seconds, 3),
+        kept=draft.kept,
+        **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
     )
-    if isinstance(draft.artifact, Clarification):
-        asked = draft.artifact
-        run.journal.append(HumanAsked(stage=step.stage, item=step.item, question=asked.question, options=asked.options))
+    with run.journal.store.begin() as connection:
+        for event in (*_rejection(ended), ended, *_consequences(ended, draft.artifact)):
+            run.journal.append(event, connection)
+
+
+def _rejection(ended: AttemptEnded) -> Iterator[AnyEvent]:
+    failure = ended.failure
+    if ended.outcome == "rejected" and failure is not None:
+        yield GateRejected(
+            stage=ended.stage, item=ended.item, attempt=ended.number, code=failure.code, message=failure.message
+        )
+
+
+def _consequences(ended: AttemptEnded, artifact: Artifact | None) -> Iterator[AnyEvent]:
+    if isinstance(artifact, Clarification):
+        yield HumanAsked(stage=ended.stage, item=ended.item, question=artifact.question, options=artifact.options)
+    if ended.owner is not None:
+        yield RouteChosen(stage="planner" if ended.item is None else "coder", item=ended.item, owner=ended.owner)
+    elif ended.stage in ("planner", "reviewer") and ended.outcome == "passed":
+        yield StageEnded(stage=ended.stage, outcome="passed")
 
 
 def _artifact_fields(artifact: Artifact | None) -> dict[str, Any]:

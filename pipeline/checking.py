@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.checks import CheckRun, run_check
+from pipeline.conditions import conditions
 from pipeline.config.settings import CheckSettings
 from pipeline.errors import InfrastructureError
 from pipeline.events import CheckFinished, CheckPhase
@@ -91,6 +92,7 @@ def _record(run: Run, selection: Selection, result: CheckRun, verdict: Verdict, 
         tests=run.journal.put(result.dump()),
         output=run.journal.put(result.output),
         seconds=round(result.seconds, 3),
+        conditions=next(conditions(run.settings, check) for check in _named(run, [result.name])),
     )
     run.journal.append(event)
     return event

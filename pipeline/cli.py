@@ -80,7 +80,7 @@ def _dispatch(words: list[str], commands: Commands) -> int:
             return 0
         return _run_command(words[0], words[1:], commands)
     except StagewrightError as error:
-        _say(f"error: {error}")
+        _say(f"{error.label}{error}")
         return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted")

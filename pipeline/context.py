@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from pipeline.events import AttemptEnded, CheckFinished
 from pipeline.evidence import OUTPUT_LIMIT, evidence
-from pipeline.flow import RunAttempt
 from pipeline.repository_map import conventions, repository_map
 from pipeline.run import Run
-from pipeline.standing import left, settings_of
+from pipeline.standing import left, replan_asker, settings_of
 from pipeline.state import RunState, is_review
+from pipeline.steps import RunAttempt
+from pipeline.system_text import system_text
 from pipeline.views import SnapshotView, diff_of, diff_text
 from pipeline.work_items import item_of
 from sandbox.base import Sandbox, Snapshot
@@ -16,7 +17,6 @@ from stages.artifacts import Failure
 from stages.contract import CheckSummary, Feedback, Observer, Remaining, StageContext
 from stages.excerpt import excerpt
 from stages.model import Model
-from stages.prompts import prompt
 
 MAP_CHARACTERS = 24_000
 
@@ -30,13 +30,6 @@ class Tools:
     observer: Observer
     remaining: Remaining
     output_tokens_ceiling: int
-
-
-def system_text(run: Run, step: RunAttempt) -> str:
-    """Return the stage's prompt with the user's instructions."""
-    instructions = settings_of(run.settings, step.stage).instructions
-    text = prompt(step.stage)
-    return f"{text}\n\n# Instructions of this repository's owner\n\n{instructions}\n" if instructions else text
 
 
 def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> StageContext:
@@ -53,7 +46,7 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
         model=tools.model,
         sandbox=tools.sandbox,
         observer=tools.observer,
-        system=system_text(run, step),
+        system=system_text(run.settings, step.stage),
         max_output_tokens=rung.max_output_tokens,
         output_tokens_ceiling=tools.output_tokens_ceiling,
         remaining=tools.remaining,
@@ -75,45 +68,65 @@ def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> 
 
 def _feedback(run: Run, step: RunAttempt) -> Feedback:
     state = run.state
-    last = state.last(step.stage, step.item)
-    failure = _told_failure(step, last)
-    if step.stage == "planner" and step.cause == "scope":
-        failure = _scope_request(state) or failure
-    brief = ""
-    if step.cause == "route":
-        diagnosis = next((a.diagnosis for a in reversed(state.attempts) if a.diagnosis), None)
-        brief = diagnosis.brief if diagnosis else ""
+    last = _last_telling(state, step)
     reviews = [attempt.review for attempt in state.of("reviewer", None) if attempt.review]
     return Feedback(
-        failure=failure,
+        failure=_told_failure(state, step, last),
         previous_diff=excerpt(diff_of(run, last), OUTPUT_LIMIT) if step.stage == "coder" and last else "",
-        brief=brief,
+        brief=_brief(state, step),
         guidance=state.guidance,
         findings=reviews[-1].findings if step.stage == "reviewer" and reviews else (),
     )
 
 
-def _told_failure(step: RunAttempt, last: AttemptEnded | None) -> Failure | None:
-    if last is None or last.outcome == "passed":
-        return None
-    if last.failure and last.failure.kind == "scope" and step.stage == "coder":
-        if step.cause == "replan":
-            return None
-        return last.failure.model_copy(
-            update={"message": f"your request for more scope was refused: {last.failure.message}"}
-        )
-    return last.failure
+def _last_telling(state: RunState, step: RunAttempt) -> AttemptEnded | None:
+    """Return the seat's last attempt that has something to say: not one that nobody's failure cut short."""
+    asked = ("scope", "clarification")
+    return next(
+        (
+            attempt
+            for attempt in reversed(state.of(step.stage, step.item))
+            if attempt.outcome != "stopped" or (attempt.failure and attempt.failure.kind in asked)
+        ),
+        None,
+    )
 
 
-def _scope_request(state: RunState) -> Failure | None:
-    asked = [a.failure for a in state.attempts if a.stage == "coder" and a.failure and a.failure.kind == "scope"]
-    return asked[-1] if asked else None
+def _told_failure(state: RunState, step: RunAttempt, last: AttemptEnded | None) -> Failure | None:
+    failure = None if last is None or last.outcome == "passed" else last.failure
+    if step.stage == "planner":
+        return _with_request(failure, replan_asker(state))
+    if last is None or failure is None or failure.kind != "scope":
+        return failure
+    since = state.attempts[state.attempts.index(last) :]
+    if any(attempt.stage == "planner" and attempt.outcome == "passed" for attempt in since):
+        return None  # the request was granted
+    return failure.model_copy(update={"message": f"your request for more scope was refused: {failure.message}"})
+
+
+def _with_request(failure: Failure | None, asker: AttemptEnded | None) -> Failure | None:
+    """Return what the Planner is told: why its last plan was not taken, and what a Coder asked for."""
+    asked = asker.failure if asker and asker.failure and asker.failure.kind == "scope" else None
+    if failure is None or asked is None:
+        return asked or failure
+    message = f"{failure.message}\nThe re-plan is about this request for more scope: {asked.message}"
+    return failure.model_copy(update={"message": message})
+
+
+def _brief(state: RunState, step: RunAttempt) -> str:
+    """Return the diagnosis that this attempt answers: the newest word of another stage, if it is one for this seat."""
+    other = next((attempt for attempt in reversed(state.attempts) if attempt.stage != step.stage), None)
+    if other is None or other.diagnosis is None or other.owner != step.stage:
+        return ""
+    return other.diagnosis.brief if step.stage != "coder" or other.item == step.item else ""
 
 
 def _check_summaries(run: Run) -> tuple[CheckSummary, ...]:
+    """Return the newest results of the tree under review: of the item accepted last, else of the base."""
+    item = next(reversed(tuple(run.state.accepted)), None)
     newest: dict[str, CheckFinished] = {}
     for stored in run.journal.events():
-        if isinstance(stored.event, CheckFinished):
+        if isinstance(stored.event, CheckFinished) and stored.event.item == item:
             newest[stored.event.name] = stored.event
     return tuple(
         CheckSummary(e.name, e.outcome, e.green, f"{e.passed} passed, {e.failed} failed. {e.reason}".strip())

@@ -5,11 +5,11 @@ import json
 from pipeline.account import working_seconds
 from pipeline.errors import GitError
 from pipeline.events import RunEnded
-from pipeline.flow import EndRun
 from pipeline.git.branch import publish
 from pipeline.git.receipt import Receipt, compare, take
 from pipeline.run import Run
 from pipeline.state import RunState
+from pipeline.steps import EndRun
 from pipeline.unfinished import last_tree
 from pipeline.views import flags_of
 from sandbox.base import Snapshot
@@ -17,7 +17,7 @@ from sandbox.base import Snapshot
 
 async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) -> RunEnded:
     """Record how the run ended; a branch that cannot be made turns `solved` into `infrastructure`."""
-    tree = last_tree(run.state, run.journal.get)
+    tree = run.accepted if ending.status == "solved" else last_tree(run.state, run.journal.get)
     branch = commit = None
     if ending.status == "solved":
         try:
@@ -31,11 +31,12 @@ async def finish(run: Run, ending: EndRun, *, resume_at: float | None = None) ->
         item=ending.item,
         bound=ending.bound,
         config_key=ending.config_key,
+        config_line=_config_line(run, ending.config_key),
         failure=ending.failure,
         branch=branch,
         commit=commit,
         change=run.keep(tree),
-        patch=run.journal.put(run.tree.diff(Snapshot(), tree).encode(errors="surrogateescape")),
+        patch=_patch(run, tree),
         receipt=_receipt(run, branch),
         resume_at=resume_at,
         seconds=round(working_seconds(run.journal.events()), 3),
@@ -60,6 +61,20 @@ def _publish(run: Run, tree: Snapshot) -> tuple[str, str]:
         models=models_of(run.state),
         when=run.journal.events()[0].at.timestamp(),
     )
+
+
+def _config_line(run: Run, key: str | None) -> str | None:
+    """Return where the config sets a limit, None for a default or a limit that is no line."""
+    lines = json.loads(run.journal.get(run.state.config_lines)) if run.state.config_lines else {}
+    return lines.get(key)
+
+
+def _patch(run: Run, tree: Snapshot) -> str | None:
+    """Return the blob of the unified diff, None when the repository cannot be read any more."""
+    try:
+        return run.journal.put(run.tree.diff(Snapshot(), tree).encode(errors="surrogateescape"))
+    except GitError:
+        return None
 
 
 def _receipt(run: Run, branch: str | None) -> str | None:

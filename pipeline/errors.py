@@ -31,6 +31,7 @@ class StagewrightError(Exception):
     """An error a user reads: the message says what, with which value, and what to do."""
 
     exit_code = 7
+    label = "error: "
 
 
 class UsageError(StagewrightError):

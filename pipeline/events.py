@@ -22,6 +22,7 @@ class RunStarted(Frozen):
 
     `image` is the environment chosen, `image_source` who chose it, `image_reason` why, `image_notes` what of the
     repository's wishes was left out.
+    Blob `config_lines` maps a key path of the config to where it stands.
     """
 
     kind: Literal["run.started"] = "run.started"
@@ -33,6 +34,7 @@ class RunStarted(Frozen):
     config_hash: str
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: str | None = None
     overrides: tuple[str, ...] = ()
     prompts: dict[str, str] = {}
     image: str = ""
@@ -51,12 +53,13 @@ class RunResumed(Frozen):
     config_hash: str
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: str | None = None
     overrides: tuple[str, ...] = ()
     guidance: str | None = None
 
 
 class RunEnded(Frozen):
-    """The first of several endings counts. `bound` names the limit, `config_key` the line that set it.
+    """The first of several endings counts. `bound` names the limit, `config_key` what set it, `config_line` where.
 
     Blob `change` is the tree left (see `pipeline/changes.py`), `patch` the same as a unified diff from the base,
     `receipt` the comparison of the user's repository before and after, as JSON. `flags` are the changes in that tree
@@ -70,6 +73,7 @@ class RunEnded(Frozen):
     item: str | None = None
     bound: str | None = None
     config_key: str | None = None
+    config_line: str | None = None
     failure: Failure | None = None
     branch: str | None = None
     commit: str | None = None
@@ -84,7 +88,8 @@ class RunEnded(Frozen):
 class CheckFinished(Frozen):
     """One check of the runner's. `green` is the verdict against the baseline; `tests` is a blob with each test.
 
-    `binds` is False for a check that was red at base already and has no report. `red` names what is red.
+    `binds` is False for a check that was red at base already and has no report. `red` names what is red. `conditions`
+    digests the command and the environment: a baseline holds as long as they are the same.
     """
 
     kind: Literal["check.finished"] = "check.finished"
@@ -103,6 +108,7 @@ class CheckFinished(Frozen):
     tests: str | None = None
     output: str | None = None
     seconds: float = 0.0
+    conditions: str = ""
 
 
 class StageStarted(Frozen):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pipeline.checks import CheckRun
 from pipeline.events import AttemptEnded, CheckFinished
-from pipeline.flow import RunAttempt
 from pipeline.run import Run
+from pipeline.steps import RunAttempt
 from pipeline.views import SnapshotView, diff_of
 from pipeline.work_items import item_of, named_tests
 from stages.contract import Evidence

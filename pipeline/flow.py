@@ -1,90 +1,33 @@
 """Decide the next step of a run from its folded state and its config; no clock, no files, no models."""
 
-from dataclasses import dataclass
-
 from pipeline.config.settings import Settings
 from pipeline.errors import Status
 from pipeline.events import AttemptEnded, Cause
 from pipeline.standing import (
+    IDENTICAL_FAILURES,
+    consumed,
     debugger_attaches,
+    has_baseline,
     is_stuck,
     left,
     owners,
     pending_items,
+    replan_asker,
     replanned,
     rung_number,
     settings_of,
 )
 from pipeline.state import Answered, Recheck, RunState
-from stages.artifacts import Failure, Owner, StageName
-
-
-@dataclass(frozen=True, slots=True)
-class RunBaseline:
-    """Run these checks on the untouched base."""
-
-    checks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunAttempt:
-    """Make one attempt of a stage. `owners` are the routes a Debugger has on offer, `case` whom it attaches to."""
-
-    stage: StageName
-    item: str | None
-    number: int
-    rung: int
-    cause: Cause
-    owners: tuple[Owner, ...] = ()
-    case: StageName | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecheck:
-    """Run these checks once more on the item's last tree, without an attempt."""
-
-    item: str
-    checks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptItem:
-    """The item is green: its tree is what the next one starts from."""
-
-    item: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExhaustStage:
-    """The seat is over: its attempts are used up, or a stopping rule forfeits the rest."""
-
-    stage: StageName
-    item: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class EndRun:
-    """The run is over. `bound` names the limit that ended it and `config_key` the line that set it."""
-
-    status: Status
-    reason: str
-    stage: StageName | None = None
-    item: str | None = None
-    bound: str | None = None
-    config_key: str | None = None
-    failure: Failure | None = None
-
-
-Step = RunBaseline | RunAttempt | RunRecheck | AcceptItem | ExhaustStage | EndRun
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
+from stages.artifacts import StageName
 
 
 def next_step(state: RunState, settings: Settings) -> Step:
     """Return what the run does next."""
-    missing = tuple(check.name for check in settings.checks if check.name not in state.baseline)
+    missing = tuple(check.name for check in settings.checks if not has_baseline(state, settings, check))
     if missing:
         return RunBaseline(missing)
-    if not any(check.binds for check in state.baseline.values()):
+    if not any(state.baseline[check.name].binds for check in settings.checks):
         return _nothing_binds(state)
     return _after_cursor(state, settings)
 
@@ -94,7 +37,7 @@ def _after_cursor(state: RunState, settings: Settings) -> Step:  # noqa: C901 - 
         case None:
             return _attempt(state, settings, "planner", None, "first")
         case Answered(ending=ending):
-            return _attempt(state, settings, ending.stage or "planner", ending.item, "answer")
+            return _again(state, settings, ending.stage or "planner", ending.item, "answer")
         case Recheck() as recheck:
             return _after_recheck(state, settings, recheck)
         case AttemptEnded(outcome="stopped") as ended:
@@ -118,6 +61,13 @@ def _attempt(state: RunState, settings: Settings, stage: StageName, item: str | 
     return RunAttempt(stage, item, number, rung, cause, owners(state, settings, case, item), case)
 
 
+def _again(state: RunState, settings: Settings, stage: StageName, item: str | None, cause: Cause) -> Step:
+    """Make an attempt of a stage that a resume may have switched off; then the run goes on without it."""
+    if settings.stage(stage) is not None:
+        return _attempt(state, settings, stage, item, cause)
+    return _next_item(state, settings) if stage == "reviewer" else _give_up(state, settings, _case(item), item)
+
+
 def _case(item: str | None) -> StageName:
     """Return the stage a Debugger of this item attaches to."""
     return "planner" if item is None else "coder"
@@ -134,22 +84,21 @@ def _after_stop(state: RunState, settings: Settings, ended: AttemptEnded) -> Ste
     kind = ended.failure.kind if ended.failure else "interrupted"
     if kind == "clarification" and ended.failure is not None:
         return EndRun("needs_human", ended.failure.message, ended.stage, ended.item, failure=ended.failure)
-    if kind == "scope":
-        if left(state, settings, "planner", None) > 0:
-            return _attempt(state, settings, "planner", None, "scope")
-        return _attempt(state, settings, ended.stage, ended.item, "retry")
-    return _attempt(state, settings, ended.stage, ended.item, ended.cause)
+    if kind == "scope" and left(state, settings, "planner", None) > 0:
+        return _attempt(state, settings, "planner", None, "scope")
+    return _again(state, settings, ended.stage, ended.item, ended.cause)
 
 
 def _after_planner(state: RunState, settings: Settings, ended: AttemptEnded) -> Step:
     if ended.outcome == "passed":
         return _next_item(state, settings)
-    if ended.cause == "route" and state.manifest is not None:
-        return _route_failed(state, settings, _route_item(state))
+    asker = replan_asker(state)
+    if asker is not None and asker.stage == "debugger":
+        return _route_failed(state, settings, asker.item)
     if left(state, settings, "planner", None) > 0 and not is_stuck(state, settings, "planner", None):
-        return _attempt(state, settings, "planner", None, "scope" if ended.cause == "scope" else "retry")
-    if ended.cause == "scope":
-        return _next_item(state, settings)
+        return _attempt(state, settings, "planner", None, "scope" if asker else "retry")
+    if asker is not None:
+        return _attempt(state, settings, asker.stage, asker.item, asker.cause)
     if ended.cause == "route":
         return _route_failed(state, settings, None)
     return _exhausted(state, settings, "planner", None)
@@ -205,7 +154,10 @@ def _give_up(state: RunState, settings: Settings, stage: StageName, item: str | 
     about = f" for item {item}" if item else ""
     failure = last.failure if last else None
     evidence = f": {failure.message}" if failure else ""
-    reason = f"{stage}{about} used its {len(state.of(stage, item))} attempts{evidence}"
+    if is_stuck(state, settings, stage, item):
+        reason = f"{stage}{about} failed {IDENTICAL_FAILURES} times in a row in the same way{evidence}"
+        return EndRun(status, reason, stage, item, "identical_failures", f"stages.{stage}.escalation", failure)
+    reason = f"{stage}{about} used its {consumed(state.of(stage, item))} attempts{evidence}"
     return EndRun(status, reason, stage, item, "retry_budget", f"stages.{stage}.retry_budget", failure)
 
 
@@ -233,7 +185,8 @@ def _environment(state: RunState, settings: Settings, item: str | None, brief: s
     if not state.resumed:
         reason = f"the Debugger says the environment must be repaired: {brief}"
         return EndRun("infrastructure", reason, _case(item), item, "environment", "sandbox")
-    if item is not None and any(attempt.reusable for attempt in state.of("coder", item)):
+    last = state.last("coder", item)
+    if item is not None and last is not None and last.reusable:
         return RunRecheck(item, tuple(check.name for check in settings.checks))
     return _attempt(state, settings, _case(item), item, "route")
 
@@ -253,8 +206,10 @@ def _after_reviewer(state: RunState, settings: Settings, ended: AttemptEnded) ->
     if ended.verdict == "approve":
         return EndRun("solved", "every item is green and the review approves")
     remaining = left(state, settings, "reviewer", None)
+    if settings.reviewer is None or (ended.verdict == "request_changes" and remaining > 0):
+        return _next_item(state, settings)
     if ended.verdict == "request_changes":
-        return _next_item(state, settings) if remaining > 0 else _reviewer_exhausted(state, settings)
+        return _reviewer_exhausted(state, settings)
     if ended.cause == "route":
         return _route_failed(state, settings, _route_item(state))
     if remaining > 0 and not is_stuck(state, settings, "reviewer", None):

@@ -19,13 +19,21 @@ _USABLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _REVIEW_ID = re.compile(r"review-\d+", re.IGNORECASE)
 
 
-def manifest_failures(
-    manifest: Manifest, *, view: TreeView, ticket: Ticket, accepted: Sequence[str], limit: int, folder: str = ""
+def manifest_failures(  # noqa: PLR0913 - what a manifest is judged against comes in by name
+    manifest: Manifest,
+    *,
+    view: TreeView,
+    ticket: Ticket,
+    accepted: Sequence[str],
+    limit: int,
+    done: Sequence[WorkItem] = (),
+    folder: str = "",
 ) -> Failure | None:
     """Return one failure that lists everything wrong with a manifest, None when the Coder may start.
 
-    `view` is base plus the accepted items, `limit` the highest number of items, the accepted ones included,
-    `folder` the one outside which nothing may change, empty for none.
+    `view` is base plus the accepted items, `limit` the highest number of items, the accepted ones included. `done`
+    are accepted items as they were planned, in whichever manifest. Nothing outside `folder` may change; empty for
+    no such folder.
     """
     rejections = [
         *_count_rejections(manifest, accepted, limit),
@@ -33,7 +41,7 @@ def manifest_failures(
         *_dependency_rejections(manifest, accepted),
         *(rejection for item in manifest.work_items for rejection in path_rejections(item, ticket.scope, folder)),
     ]
-    return as_failure([*rejections, *_tree_rejections(manifest, view, accepted)])
+    return as_failure([*rejections, *_tree_rejections(manifest, view, accepted, done)])
 
 
 def change_failure(before: ChangeView, after: ChangeView, item: WorkItem) -> Failure | None:
@@ -104,11 +112,13 @@ def _dependency_rejections(manifest: Manifest, accepted: Sequence[str]) -> Itera
         )
 
 
-def _tree_rejections(manifest: Manifest, view: TreeView, accepted: Sequence[str]) -> Iterator[Rejection]:
+def _tree_rejections(
+    manifest: Manifest, view: TreeView, accepted: Sequence[str], done: Sequence[WorkItem]
+) -> Iterator[Rejection]:
     """Judge each open item on base, accepted items, and what the items before it declare."""
     items = {item.id: item for item in manifest.work_items}
     ground = Ground(view)
-    for item in manifest.work_items:
+    for item in (*done, *manifest.work_items):
         if item.id in accepted:
             ground.count_on(item)
     order = settled({item.id: set(item.depends_on) for item in manifest.work_items})

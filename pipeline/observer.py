@@ -40,7 +40,7 @@ class JournalObserver:
                 attempt=self._attempt,
                 tool=tool,
                 summary=summary(arguments),
-                arguments=self._journal.put(json.dumps(arguments, ensure_ascii=False, sort_keys=True).encode()),
+                arguments=self._journal.put(_json(arguments)),
                 result=self._journal.put(result.encode(errors="replace")),
                 output=output,
                 seconds=round(seconds, 3),
@@ -66,3 +66,8 @@ def summary(arguments: Mapping[str, Any]) -> str:
     telling = next((arguments[name] for name in TELLING if arguments.get(name)), "")
     line = " ".join(str(telling).split())
     return line if len(line) <= SUMMARY_CHARACTERS else line[: SUMMARY_CHARACTERS - 1] + "…"
+
+
+def _json(arguments: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which no encoding has, becomes the escape that JSON has for it.
+    return json.dumps(arguments, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace")

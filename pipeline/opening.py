@@ -1,6 +1,6 @@
 """Open a run: a new one from what preflight found, or an earlier one from its journal."""
 
-import hashlib
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,11 +26,11 @@ from pipeline.ledger import Ledger, Scope
 from pipeline.redaction import redactor
 from pipeline.run import Chronicle, Run, Seams
 from pipeline.runlock import RunLock
+from pipeline.system_text import system_hashes
 from sandbox.base import Environment
 from sandbox.reaper import owner_labels
 from sandbox.recipe import PYTHON
 from stages.artifacts import STAGES, Failure, Ticket
-from stages.prompts import prompt
 
 MICRO_USD = 1_000_000
 
@@ -45,6 +45,7 @@ class Start:
     base: str
     config_path: Path | None = None
     config_trusted: bool = False
+    config_lines: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -57,6 +58,7 @@ class Resumption:
     settings: Settings
     config_path: str | None = None
     config_trusted: bool = False
+    config_lines: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     guidance: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -90,8 +92,9 @@ def new_run(place: Place, start: Start, seams: Seams) -> Iterator[Run]:
             config_hash=config_hash(start.settings),
             config_path=str(start.config_path) if start.config_path else None,
             config_trusted=start.config_trusted,
+            config_lines=_kept_lines(journal, start.config_lines),
             overrides=start.overrides,
-            prompts={stage: hashlib.sha256(prompt(stage).encode()).hexdigest() for stage in STAGES},
+            prompts=system_hashes(start.settings),
             image=choice.name,
             image_source=choice.source,
             image_reason=choice.reason,
@@ -112,23 +115,28 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
     """
     with RunLock(place.state_dir, run_id):
         journal = _journal(place, run_id, resumption.keys, seams)
-        journal.append(
-            RunResumed(
-                config=journal.put(canonical_json(resumption.settings)),
-                config_hash=config_hash(resumption.settings),
-                config_path=resumption.config_path,
-                config_trusted=resumption.config_trusted,
-                overrides=resumption.overrides,
-                guidance=resumption.guidance,
-            )
+        resumed = RunResumed(
+            config=journal.put(canonical_json(resumption.settings)),
+            config_hash=config_hash(resumption.settings),
+            config_path=resumption.config_path,
+            config_trusted=resumption.config_trusted,
+            config_lines=_kept_lines(journal, resumption.config_lines),
+            overrides=resumption.overrides,
+            guidance=resumption.guidance,
         )
-        if resumption.guidance:
-            journal.append(HumanAnswered(text=resumption.guidance))
+        with place.store.begin() as connection:
+            journal.append(resumed, connection)
+            if resumption.guidance:
+                journal.append(HumanAnswered(text=resumption.guidance), connection)
         run = _run(place, journal, resumption.settings, resumption.keys, seams)
         run.ledger.expire_open("the process that made this call ended before its answer was recorded")
         if run.state.open_attempt:
             journal.append(_cut_off(run.state.open_attempt))
         yield run
+
+
+def _kept_lines(journal: Journal, lines: Mapping[str, str]) -> str:
+    return journal.put(json.dumps(dict(lines), sort_keys=True).encode())
 
 
 def recorded_settings(journal: Journal) -> Settings:

@@ -112,6 +112,7 @@ class PreflightError(StagewrightError):
     """A run was refused before anything was spent; the message has one line per problem."""
 
     exit_code = 3
+    label = ""  # each line begins with its own code
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(found.line_text() for found in problems))

@@ -111,7 +111,13 @@ def _stopped(run: ArchivedRun) -> Lines:
         return ["", "## Why it stopped", "", "It has not ended: it is under way, or its process was killed."]
     if ended.status == "solved":
         return []
-    bound = [("stage", ended.stage), ("item", ended.item), ("bound", ended.bound), ("set by", ended.config_key)]
+    bound = [
+        ("stage", ended.stage),
+        ("item", ended.item),
+        ("bound", ended.bound),
+        ("set by", ended.config_key),
+        ("at", ended.config_line),
+    ]
     facts = [f"* {name}: `{value}`" for name, value in bound if value]
     return ["", "## Why it stopped", "", ended.reason, "", *facts, *_evidence(run.account, ended)]
 

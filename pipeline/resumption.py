@@ -1,12 +1,13 @@
 """Work out what a resume goes on with: the recorded config, or what was given again, and what is kept."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.account import Spending, account, decimal_text
 from pipeline.archive import reading
-from pipeline.config.load import config_hash, load, settings_from_json
+from pipeline.config.load import config_hash, config_lines, load, settings_from_json
 from pipeline.config.settings import Settings
 from pipeline.database import Store
 from pipeline.errors import UsageError
@@ -67,7 +68,13 @@ def _chosen(
     path, trusted = in_force.config_path, in_force.config_trusted
     if given.config is None and not given.overrides:
         recorded = settings_from_json(journal.get(in_force.config))
-        return Resumption(settings=recorded, config_path=path, config_trusted=trusted, overrides=in_force.overrides)
+        return Resumption(
+            config_lines=_recorded_lines(journal, in_force),
+            settings=recorded,
+            config_path=path,
+            config_trusted=trusted,
+            overrides=in_force.overrides,
+        )
     overrides = given.overrides
     if given.config is not None:
         path, trusted = str(given.config.absolute()), True
@@ -79,7 +86,18 @@ def _chosen(
     loaded = load(Path(path), overrides=overrides, environ=environ, trusted=trusted)
     if loaded.settings is None:
         raise PreflightError(loaded.problems)
-    return Resumption(settings=loaded.settings, config_path=path, config_trusted=trusted, overrides=overrides)
+    return Resumption(
+        settings=loaded.settings,
+        config_path=path,
+        config_trusted=trusted,
+        config_lines=config_lines(loaded),
+        overrides=overrides,
+    )
+
+
+def _recorded_lines(journal: Journal, in_force: RunStarted | RunResumed) -> dict[str, str]:
+    lines: dict[str, str] = json.loads(journal.get(in_force.config_lines)) if in_force.config_lines else {}
+    return lines
 
 
 def _require_unchanged(

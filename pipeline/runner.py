@@ -12,10 +12,13 @@ from pipeline.checking import run_baseline
 from pipeline.ending import finish
 from pipeline.environments.preparing import prepared_environment
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
-from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RouteChosen, RunEnded, StageEnded
-from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.events import AttemptEnded, HumanAsked, ItemAccepted, RunEnded, StageEnded
+from pipeline.flow import next_step
+from pipeline.outage import VendorStopError
 from pipeline.parking import MOST_PARKS, parks_in_a_row
 from pipeline.run import Run
+from pipeline.state import Answered, Recheck
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from pipeline.views import flags_of
 from sandbox.base import SandboxError
 from stages.artifacts import StageName
@@ -33,6 +36,8 @@ async def drive(run: Run) -> RunEnded:
         ending = _cut_short(run, "budget_stop", str(error), config_key(error.scope))
     except ParkedError as error:
         ending, resume_at = _parked(run, error)
+    except VendorStopError as error:
+        ending = _cut_short(run, "infrastructure", str(error), f"stages.{_standing(run)[0]}.vendor")
     except (InfrastructureError, SandboxError) as error:
         ending = _cut_short(run, "infrastructure", str(error), None)
     except Exception as error:  # a defect of ours: the run ends truthfully before the defect is shown
@@ -56,8 +61,8 @@ def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
     """Return the ending of a vendor's named wait: the third without a paid call between is an outage."""
     if parks_in_a_row(stored.event for stored in run.journal.events()) + 1 >= MOST_PARKS:
         reason = f"parked {MOST_PARKS} times without a call going through: {error}"
-        return _cut_short(run, "infrastructure", reason, None), None
-    return _cut_short(run, "parked", str(error), None), error.resume_at
+        return _cut_short(run, "infrastructure", reason, f"stages.{_standing(run)[0]}.vendor"), None
+    return _cut_short(run, "parked", str(error), f"stages.{_standing(run)[0]}.timeout"), error.resume_at
 
 
 async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:
@@ -85,8 +90,15 @@ def _cut_short(run: Run, status: str, reason: str, key: str | None) -> EndRun:
 
 
 def _standing(run: Run) -> tuple[StageName | None, str | None]:
-    last = run.state.cursor
-    return (last.stage, last.item) if isinstance(last, AttemptEnded) else (None, None)
+    match run.state.cursor:
+        case AttemptEnded(stage=stage, item=item):
+            return stage, item
+        case Recheck(item=item):
+            return "coder", item
+        case Answered(ending=ending):
+            return ending.stage, ending.item
+        case None:
+            return None, None
 
 
 async def _until_the_end(run: Run) -> EndRun:
@@ -104,7 +116,6 @@ async def _take(run: Run, step: Step) -> None:
             await run_baseline(run, names)
         case RunAttempt():
             await make_attempt(run, step)
-            _tell_consequences(run)
         case RunRecheck():
             await recheck(run, step)
         case AcceptItem(item=item):
@@ -119,16 +130,7 @@ def _accept(run: Run, item: str) -> None:
     attempts: Sequence[AttemptEnded] = run.state.of("coder", item)
     change = next(a.change for a in reversed(attempts) if a.change and (a.outcome == "passed" or a.reusable))
     assert change is not None
-    run.journal.append(ItemAccepted(item=item, change=change, flags=flags_of(run, run.recall(change))))
-    run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"))
-
-
-def _tell_consequences(run: Run) -> None:
-    """Journal what an ended attempt leads to beyond the next step."""
-    match run.state.cursor:
-        case AttemptEnded(stage="debugger", outcome="passed", owner=owner, item=item) if owner is not None:
-            run.journal.append(RouteChosen(stage="planner" if item is None else "coder", item=item, owner=owner))
-        case AttemptEnded(stage="planner" | "reviewer" as stage, outcome="passed"):
-            run.journal.append(StageEnded(stage=stage, outcome="passed"))
-        case _:
-            pass
+    with run.journal.store.begin() as connection:
+        accepted = ItemAccepted(item=item, change=change, flags=flags_of(run, run.recall(change)))
+        run.journal.append(accepted, connection)
+        run.journal.append(StageEnded(stage="coder", item=item, outcome="passed"), connection)

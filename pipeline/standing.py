@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.config.settings import Rung, Settings, StageSettings
+from pipeline.conditions import conditions
+from pipeline.config.settings import CheckSettings, Rung, Settings, StageSettings
 from pipeline.events import AttemptEnded, Cause
 from pipeline.items import ordered
 from pipeline.state import RunState, is_review
@@ -20,6 +21,12 @@ def settings_of(settings: Settings, stage: StageName) -> StageSettings:
     return entry
 
 
+def has_baseline(state: RunState, settings: Settings, check: CheckSettings) -> bool:
+    """Tell whether it is known how a check, as it is configured now, does on the untouched base."""
+    known = state.baseline.get(check.name)
+    return known is not None and known.conditions == conditions(settings, check)
+
+
 def consumed(attempts: Sequence[AttemptEnded]) -> int:
     """Count the retries that ended attempts consume once another one starts."""
     return sum(attempt.outcome != "stopped" for attempt in attempts)
@@ -32,7 +39,7 @@ def has_one_attempt(state: RunState, stage: StageName, item: str | None) -> bool
 
 def left(state: RunState, settings: Settings, stage: StageName, item: str | None) -> int:
     """Return how many attempts a seat has left of its own."""
-    if (stage, item) in state.exhausted:
+    if (stage, item) in state.exhausted or settings.stage(stage) is None:
         return 0
     own = 1 if has_one_attempt(state, stage, item) else settings_of(settings, stage).attempts
     return max(0, own - consumed(state.of(stage, item)))
@@ -41,6 +48,16 @@ def left(state: RunState, settings: Settings, stage: StageName, item: str | None
 def replanned(state: RunState, item: str) -> bool:
     """Tell whether a re-plan came into force since the item's last attempt."""
     return not is_review(item) and state.plans > state.plans_seen.get(("coder", item), state.plans)
+
+
+def replan_asker(state: RunState) -> AttemptEnded | None:
+    """Return whose attempt a re-plan answers: a Coder's that asked for scope, a Debugger's that routed to the Planner.
+
+    None while no manifest is in force: then the Planner plans, whatever was asked of it.
+    """
+    if state.manifest is None:
+        return None
+    return next((attempt for attempt in reversed(state.attempts) if attempt.stage != "planner"), None)
 
 
 def rung_number(state: RunState, settings: Settings, stage: StageName, item: str | None, cause: Cause) -> int:

@@ -1,5 +1,6 @@
 """What a run has come to: the fold of its journal, and nothing else."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -16,10 +17,10 @@ from pipeline.events import (
     RunStarted,
     StageEnded,
 )
-from stages.artifacts import Manifest, StageName
+from stages.artifacts import Manifest, StageName, WorkItem
 
 Seat = tuple[StageName, str | None]
-REVIEW_PREFIX = "review-"
+_REVIEW_ITEM = re.compile(r"review-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,16 @@ Cursor = AttemptEnded | Recheck | Answered | None
 class RunState:
     """Everything flow decides from.
 
-    `ended_before` is the ending a resume took back. `cursor` is the last thing that happened and `resumed` says that
-    a resume came after it, `starts` counts
-    attempts begun per seat, `accepted` maps item to accepted tree in order, `first_items` are the ids of the first
-    manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last attempt,
-    `accepted_at` how many items were accepted when each attempt ended.
+    `unanswered` is the ending since the last attempt that a human's word can take back. `cursor` is the last thing that
+    happened and `resumed` says that a resume came after it, `starts` counts attempts begun per seat, `accepted` maps
+    item to accepted tree in order, `done` are the accepted items as they were planned then, `first_items` are the ids
+    of the first manifest, `plans` counts manifests in force so far, `plans_seen` what that count was at a seat's last
+    attempt, `accepted_at` how many items were accepted when each attempt ended.
     """
 
     started: RunStarted | None = None
     ended: RunEnded | None = None
-    ended_before: RunEnded | None = None
+    unanswered: RunEnded | None = None
     cursor: Cursor = None
     resumed: bool = False
     baseline: Mapping[str, CheckFinished] = field(default_factory=dict)
@@ -67,8 +68,10 @@ class RunState:
     plans: int = 0
     plans_seen: Mapping[Seat, int] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
+    done: tuple[WorkItem, ...] = ()
     guidance: tuple[str, ...] = ()
     config: str = ""
+    config_lines: str | None = None
     config_hash: str = ""
 
     def of(self, stage: StageName, item: str | None) -> tuple[AttemptEnded, ...]:
@@ -78,6 +81,12 @@ class RunState:
     def last(self, stage: StageName, item: str | None) -> AttemptEnded | None:
         """Return the newest ended attempt of one seat."""
         return next(reversed(self.of(stage, item)), None)
+
+    def accepted_before(self, attempt: AttemptEnded) -> str | None:
+        """Return the digest of the tree that was accepted when an attempt was made; None is the untouched base."""
+        index = next(index for index, known in enumerate(self.attempts) if known is attempt)
+        count = self.accepted_at[index]
+        return tuple(self.accepted.values())[count - 1] if count else None
 
     @property
     def reviews(self) -> tuple[AttemptEnded, ...]:
@@ -92,7 +101,7 @@ class RunState:
 
 def is_review(item: str | None) -> bool:
     """Tell whether an item was made by a review."""
-    return item is not None and item.startswith(REVIEW_PREFIX)
+    return item is not None and _REVIEW_ITEM.fullmatch(item) is not None
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:
@@ -104,7 +113,13 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
     """Return the state after one more event."""
     match event:
         case RunStarted():
-            return replace(state, started=event, config=event.config, config_hash=event.config_hash)
+            return replace(
+                state,
+                started=event,
+                config=event.config,
+                config_lines=event.config_lines,
+                config_hash=event.config_hash,
+            )
         case RunResumed() | HumanAnswered() | RunEnded():
             return _life(state, event)
         case CheckFinished():
@@ -116,7 +131,7 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
         case StageEnded(outcome="exhausted"):
             return replace(state, exhausted=state.exhausted | {(event.stage, event.item)})
         case ItemAccepted():
-            return replace(state, accepted={**state.accepted, event.item: event.change})
+            return _item_accepted(state, event)
         case _:  # calls, tools and containers are history, not state
             return state
 
@@ -124,20 +139,21 @@ def apply(state: RunState, event: AnyEvent) -> RunState:
 def _life(state: RunState, event: RunResumed | HumanAnswered | RunEnded) -> RunState:
     match event:
         case RunEnded():
-            return state if state.ended else replace(state, ended=event)
+            asks = event.status in ("unsolved", "needs_human")
+            return state if state.ended else replace(state, ended=event, unanswered=event if asks else state.unanswered)
         case HumanAnswered():
-            ending = state.ended or state.ended_before
-            asked = ending if ending and ending.status in ("unsolved", "needs_human") else None
-            cursor = Answered(asked) if asked else state.cursor
+            cursor = Answered(state.unanswered) if state.unanswered else state.cursor
             return replace(state, guidance=(*state.guidance, event.text), cursor=cursor)
         case RunResumed():
             changed = event.config_hash != state.config_hash
+            bound = any(check.binds for check in state.baseline.values())
             return replace(
                 state,
                 ended=None,
-                ended_before=state.ended,
                 resumed=True,
+                baseline=state.baseline if bound else {},
                 config=event.config,
+                config_lines=event.config_lines,
                 config_hash=event.config_hash,
                 exhausted=frozenset() if changed else state.exhausted,
             )
@@ -152,11 +168,18 @@ def _checked(state: RunState, event: CheckFinished) -> RunState:
     return state
 
 
+def _item_accepted(state: RunState, event: ItemAccepted) -> RunState:
+    planned = state.manifest.work_items if state.manifest else ()
+    done = tuple(item for item in planned if item.id == event.item and event.item not in state.accepted)
+    return replace(state, accepted={**state.accepted, event.item: event.change}, done=(*state.done, *done))
+
+
 def _attempt_started(state: RunState, event: AttemptStarted) -> RunState:
     seat: Seat = (event.stage, event.item)
     return replace(
         state,
         open_attempt=event,
+        unanswered=None,
         starts={**state.starts, seat: event.number},
         plans_seen={**state.plans_seen, seat: state.plans},
     )

@@ -38,7 +38,7 @@ def _ending(run: ArchivedRun, document: Mapping[str, Any]) -> list[str]:
     usage, cost = document["usage"], document["cost"]
     lines = [f"{document['status'].replace('_', ' ')}{reason}"]
     if ended and ended.config_key:
-        lines.append(f"limit    {ended.config_key}")
+        lines.append(f"limit    {ended.config_key}" + (f" ({ended.config_line})" if ended.config_line else ""))
     priced = money(Decimal(cost) if cost is not None else None)
     lines.append(f"spent    {usage['counted']:,} of {usage['cap']:,} tokens, {priced}, {duration(document['seconds'])}")
     if document["branch"]:

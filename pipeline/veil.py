@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.redaction import SHORTEST_KEY
 from stages.model import Model, ModelTurn, Reply, Request, ToolResult, Turn
 
-HIDDEN = "[redacted key]"
+HIDDEN = "[hidden]"  # no longer than any key, so that what is sent is never more than what was reserved
 
 
 class VeiledModel:
@@ -13,7 +14,7 @@ class VeiledModel:
 
     def __init__(self, model: Model, keys: Sequence[str]) -> None:
         self._model = model
-        self._keys = tuple(key for key in keys if key)
+        self._keys = tuple(key for key in keys if len(key) >= SHORTEST_KEY)
 
     async def complete(self, request: Request) -> Reply:
         """Answer the request with every key in it hidden."""

@@ -128,7 +128,7 @@ def _named_red(named: Sequence[str], before: dict[str, list[TestCase]], now: Che
         excused = [case for case in found if case.status == "skipped" and case.id in skipped]
         wrong = [case for case in found if case.status != "passed" and case not in excused]
         if wrong or len(found) == len(excused):
-            red.add(selector)
+            red |= {case.id for case in wrong} or {selector}
     return red
 
 

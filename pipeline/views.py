@@ -35,7 +35,10 @@ def flags_of(run: Run, tree: Snapshot) -> tuple[Flag, ...]:
 
 
 def diff_of(run: Run, attempt: AttemptEnded) -> str:
-    return diff_text(run, run.accepted, run.recall(attempt.change)) if attempt.change else ""
+    """Return what an attempt changed, against what was accepted when it was made."""
+    if not attempt.change:
+        return ""
+    return diff_text(run, run.recall(run.state.accepted_before(attempt)), run.recall(attempt.change))
 
 
 def diff_text(run: Run, old: Snapshot, new: Snapshot) -> str:

@@ -21,14 +21,15 @@ def _review_item(state: RunState, item: str) -> WorkItem:
     review = state.reviews[number - 1].review
     findings = review.findings if review else ()
     files: dict[str, FileChange] = {}
-    for entry in state.manifest.work_items:
+    entries = (*state.done, *state.manifest.work_items)
+    for entry in entries:
         files |= {change.path: change for change in entry.files}
     return WorkItem(
         id=item,
         title=f"Findings of review {number}",
         files=tuple(files.values()),
         instructions="Resolve every finding of the review:\n" + "\n".join(_finding_line(f) for f in findings),
-        tests=tuple(dict.fromkeys(test for entry in state.manifest.work_items for test in entry.tests)),
+        tests=tuple(dict.fromkeys(test for entry in entries for test in entry.tests)),
     )
 
 
@@ -38,7 +39,5 @@ def _finding_line(finding: Finding) -> str:
 
 
 def named_tests(run: Run, item: WorkItem) -> tuple[str, ...]:
-    """Return the tests named by an item and the accepted ones."""
-    manifest = run.state.manifest
-    accepted = [entry for entry in manifest.work_items if entry.id in run.state.accepted] if manifest else []
-    return tuple(dict.fromkeys(test for entry in (*accepted, item) for test in entry.tests))
+    """Return the tests named by an item and the accepted ones, those of an earlier manifest included."""
+    return tuple(dict.fromkeys(test for entry in (*run.state.done, item) for test in entry.tests))

@@ -48,7 +48,8 @@ class Workspace:
         self._tasks = tasks
         self._purpose = purpose
         self._known = self._safe = start
-        self._calls = self._calls_since = self._losses_since = 0
+        self._opened = False
+        self._calls_since = self._losses_since = 0
         self._hosted: HostedSandbox | None = None
 
     @property
@@ -115,7 +116,7 @@ class Workspace:
             except SandboxLostError as error:
                 await self._lost(error)
             else:
-                self._calls += counts
+                self._opened = True
                 self._calls_since += counts
                 return result
 
@@ -127,7 +128,7 @@ class Workspace:
         # An engine that is down cannot remove what is left of it; the container has ended by itself.
         with suppress(SandboxUnavailableError):
             await self.close()
-        if self._losses_since > 1 and self._calls == 0:
+        if self._losses_since > 1 and not self._opened:
             raise InfrastructureError(f"the sandbox was lost twice before its first call: {error}") from error
         if self._losses_since > 1:
             raise SandboxLostTwiceError(str(error)) from error

@@ -87,6 +87,7 @@ def starting_point(found: Preflight) -> Start:
         base=found.base,
         config_path=found.config_path,
         config_trusted=found.config_trusted,
+        config_lines=found.config_lines,
         overrides=found.overrides,
         warnings=tuple(warning.line_text() for warning in found.warnings),
         keys=found.keys,

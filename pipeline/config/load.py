@@ -117,6 +117,11 @@ def _judged(
     )
 
 
+def config_lines(loaded: Loaded) -> dict[str, str]:
+    """Return where each key path stands, as `file:line:column` or `command line`."""
+    return {key: str(position) for key, position in loaded.positions.items()}
+
+
 def canonical_json(settings: Settings) -> bytes:
     """Return the settings as JSON in the one form that is hashed and stored."""
     values = settings.model_dump(mode="json")

@@ -65,16 +65,22 @@ class Git:
             "GIT_CEILING_DIRECTORIES": str(self.repository.absolute().parent),
             **environment,
         }
-        with subprocess.Popen(
-            command,
-            cwd=self.repository,
-            env=surroundings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
+        with self._started(command, surroundings) as process:
             return self._finished(process, arguments, stdin)
+
+    def _started(self, command: list[str], surroundings: dict[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self.repository,
+                env=surroundings,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise GitError(f"{self.repository} is gone; put the repository back where it was, then go on") from error
 
     def _finished(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...], stdin: bytes) -> bytes:
         try:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.load import Loaded, load
+from pipeline.config.load import Loaded, config_lines, load
 from pipeline.config.locate import locate, repository_root
 from pipeline.envelope import envelope
 from pipeline.keys import key_names, vendor_key
@@ -47,6 +47,7 @@ async def preflight(request: PreflightRequest) -> Preflight:
         warnings=warnings,
         notes=(*(loaded.notes if loaded else ()), *around.notes),
         settings=settings,
+        config_lines=config_lines(loaded) if loaded else {},
         tickets=tuple(read.ticket for read in tickets),
         repository=around.repository,
         base=around.base,

@@ -49,6 +49,7 @@ class Preflight:
     base: str | None = None
     config_path: Path | None = None
     config_trusted: bool = False
+    config_lines: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     envelope: Envelope | None = None

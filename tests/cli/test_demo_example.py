@@ -101,3 +101,10 @@ def test_the_ticket_of_the_example_is_read(example: Example) -> None:
     assert ticket.id == "month-end-charges"
     assert len(ticket.acceptance) == 3
     assert ticket.scope.deny == ("moorings/rates.py", "moorings/money.py")
+
+
+def test_the_same_ticket_can_be_run_with_real_models() -> None:
+    loaded = load(resource("demo") / "real.yaml", overrides=(), environ={}, trusted=True)
+    assert loaded.problems == ()
+    assert loaded.settings is not None
+    assert {rung.vendor for rung in loaded.settings.coder.rungs} == {"anthropic"}

@@ -137,6 +137,9 @@ def test_an_unsolved_run_leaves_the_repository_byte_identical_and_keeps_its_patc
         world.config.write_text(servers.config())
         document = world.document("run", world.ticket(), "--config", str(world.config), "--set", "stages.debugger=none")
     assert (document["status"], document["exit_code"]) == ("unsolved", 1)
+    ended = world.events(document["run_id"])[-1]
+    lines = world.config.read_text().splitlines()
+    assert "retry_budget" in lines[int(ended["config_line"].split(":")[-2]) - 1], ended["config_line"]
     assert project.fingerprint(world.repository) == before
     assert project.WRONG.strip() in Path(document["patch_path"]).read_text()
     assert world.run("patch", document["run_id"]).stdout == Path(document["patch_path"]).read_text()

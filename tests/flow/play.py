@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from pipeline.conditions import conditions
 from pipeline.config.settings import CheckSettings, Limits, OnExhaust, Rung, Settings, StageSettings
 from pipeline.events import (
     AnyEvent,
     AttemptEnded,
     AttemptStarted,
     CheckFinished,
+    CheckOutcome,
     HumanAnswered,
     ItemAccepted,
     RunEnded,
@@ -24,8 +26,9 @@ from pipeline.events import (
     RunStarted,
     StageEnded,
 )
-from pipeline.flow import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step, next_step
+from pipeline.flow import next_step
 from pipeline.state import fold
+from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from stages.artifacts import (
     STAGES,
     Diagnosis,
@@ -119,8 +122,11 @@ class Story:
             self.events.append(self._check("baseline", check.name, None, green=False, binds=not binds_nothing))
 
     def _check(self, phase: Any, name: str, item: str | None, *, green: bool, binds: bool = True) -> CheckFinished:
+        check = next(check for check in self.settings.checks if check.name == name)
+        outcome: CheckOutcome = "passed" if green else "failed"
+        under = conditions(self.settings, check)
         return CheckFinished(
-            phase=phase, name=name, outcome="passed" if green else "failed", green=green, binds=binds, item=item
+            phase=phase, name=name, outcome=outcome, green=green, binds=binds, item=item, conditions=under
         )
 
     def _resume(self, words: Sequence[str]) -> None:

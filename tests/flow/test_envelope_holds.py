@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.config.settings import Settings
-from pipeline.flow import EndRun, RunAttempt, RunRecheck
 from pipeline.state import fold
+from pipeline.steps import EndRun, RunAttempt, RunRecheck
 from stages.artifacts import STAGES
 from tests.flow.play import Story, make_settings
 
@@ -93,3 +94,45 @@ def test_every_run_ends_within_its_envelope(
 def _asked_for_scope(story: Story, stage: str) -> int:
     """A request for scope stops an attempt without consuming it; each costs the Planner one of its own."""
     return sum(a.stage == stage and a.outcome == "stopped" for a in fold(story.events).attempts)
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(st.data(), st.lists(st.tuples(BUDGET, BUDGET, st.none() | BUDGET, st.none() | BUDGET), min_size=2, max_size=5))
+def test_a_run_has_a_next_step_whatever_its_resumes_change(draw: st.DataObject, configs: list[tuple[Any, ...]]) -> None:
+    stages = ("planner", "coder", "debugger", "reviewer")
+    waiting = [make_settings(**dict(zip(stages, config, strict=True))) for config in configs]
+    story, names, interruptions = Story(waiting.pop()), count(), 3
+    for _ in range(1000):
+        match step := story.step():
+            case EndRun(status="solved"):
+                break
+            case EndRun():
+                if not waiting:
+                    break
+                story.tell("end")
+                story.tell(draw.draw(st.sampled_from(["resume changed", "resume changed with advice"])))
+                story.settings = waiting.pop()
+            case RunRecheck():
+                story.tell(f"recheck {step.item} {draw.draw(st.sampled_from(['green', 'red']))}")
+            case RunAttempt():
+                cut = f"{step.stage} {step.item or '-'} stopped" if step.item else f"{step.stage} stopped"
+                stopped = interruptions > 0 and step.stage != "debugger" and draw.draw(st.integers(0, 4)) == 0
+                interruptions -= stopped
+                story.tell(cut if stopped else _line_or_human(step, story, draw, names))
+            case _:
+                raise AssertionError(step)
+    else:
+        raise AssertionError("the run does not end")
+
+
+def _line_or_human(step: RunAttempt, story: Story, draw: st.DataObject, names: Iterator[int]) -> str:
+    """Return what `line` does, or an ending that only a resume goes on from."""
+    if draw.draw(st.integers(0, 9)):
+        return line(step, story, draw, names)
+    match step.stage:
+        case "planner":
+            return "planner clarify"
+        case "debugger":
+            return f"debugger {step.item or '-'} -> {draw.draw(st.sampled_from(['ticket', 'environment']))}"
+        case _:
+            return line(step, story, draw, names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.flow import EndRun, RunAttempt
+from pipeline.steps import EndRun, RunAttempt
 from tests.flow.play import make_settings, play, text
 
 ATTEMPTS_AND_RUNGS = [
@@ -118,6 +118,38 @@ REPLAN = [
         {"planner": (1, 1)},
         "planner a; coder a scope; planner clarify",
         "end needs_human planner",
+    ),
+]
+REPLAN += [
+    (
+        "a refused request in an extra attempt starts it again on the last rung",
+        {"planner": (1, 1), "coder": (0, 3), "debugger": (0, 1)},
+        "planner a; coder a red; debugger a -> coder; coder a scope; planner rejected",
+        "coder a #3 rung 3",
+    ),
+    (
+        "which is that attempt again, so its failure fails the route",
+        {"planner": (1, 1), "coder": (0, 1), "debugger": (1, 1)},
+        "planner a; coder a red; debugger a -> coder; coder a scope; planner rejected; coder a red",
+        "debugger a #2 rung 1",
+    ),
+    (
+        "a re-plan that a human helped and that fails refuses the scope all the same",
+        {"planner": (1, 1), "debugger": (1, 1)},
+        "planner a; coder a scope; planner clarify; end; resume with advice; planner rejected",
+        "coder a #2 rung 1",
+    ),
+    (
+        "and so it fails a route",
+        {"planner": (1, 1), "coder": (0, 1), "debugger": (1, 1)},
+        ("planner a; coder a red; debugger a -> planner; planner clarify; end; resume with advice; planner rejected"),
+        "debugger a #2 rung 1",
+    ),
+    (
+        "an id of an earlier plan that comes back is no new one",
+        {"planner": (2, 1), "coder": (2, 1)},
+        "planner a b; coder a scope; planner b; coder b scope; planner a; coder a red",
+        "coder a #3 rung 1",
     ),
 ]
 DEBUGGER = [
@@ -264,6 +296,15 @@ DEBUGGER = [
         {"coder": (0, 1), "debugger": (1, 1)},
         "planner a; coder a red; debugger a -> environment; end; resume; recheck a red",
         "debugger a #2 rung 1",
+    ),
+    (
+        "an attempt that ran no checks is made again, never judged by an older one's tree",
+        {"planner": (1, 1), "coder": (0, 1), "debugger": (1, 1)},
+        (
+            "planner a; coder a red; debugger a -> planner; planner b a; coder b passed; coder a rejected;"
+            " debugger a -> environment; end; resume"
+        ),
+        "coder a #3 rung 1",
     ),
     (
         "flaky runs the checks once more",
@@ -413,6 +454,14 @@ STOPPING = [
         "end unsolved coder a",
     ),
 ]
+STOPPING += [
+    (
+        "a human's word counts after a resume that came to nothing, too",
+        {"coder": (0, 3)},
+        "planner a; coder a red; end; resume; resume with advice",
+        "coder a #2 rung 3",
+    ),
+]
 BASELINE = [
     ("checks that bind nothing end the run before the planner", {}, "baseline binds-nothing", "end infrastructure"),
     ("one that binds is enough", {"checks": ["tests", "lint"]}, "", "planner #1 rung 1"),
@@ -503,3 +552,61 @@ def test_a_raised_retry_budget_is_used_on_resume() -> None:
 def test_the_first_of_several_endings_counts() -> None:
     story = play(make_settings(coder=(0, 1)), "planner a; coder a red; end; end")
     assert text(story.step()) == "end unsolved coder a"
+
+
+SWITCHED_OFF = [
+    (
+        "a debugger switched off during its attempt leaves it to on_exhaust",
+        {"debugger": None},
+        "planner a; coder a red; debugger a stopped; resume changed",
+        "end unsolved coder a",
+    ),
+    (
+        "a debugger switched off during the attempt it routed to",
+        {"debugger": None},
+        "planner a; coder a red; debugger a -> coder; coder a red; resume changed",
+        "end unsolved coder a",
+    ),
+    (
+        "a diagnosis that was made still counts",
+        {"debugger": None},
+        "planner a; coder a red; debugger a -> coder; resume changed",
+        "coder a #2 rung 1",
+    ),
+    (
+        "a reviewer switched off during its attempt approves nothing any more",
+        {"reviewer": None},
+        "planner a; coder a passed; reviewer stopped; resume changed",
+        "end solved",
+    ),
+    (
+        "what it asked for is still done",
+        {"reviewer": None},
+        "planner a; coder a passed; reviewer changes; resume changed",
+        "coder review-1 #1 rung 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("without", "story", "expected"), [row[1:] for row in SWITCHED_OFF], ids=[row[0] for row in SWITCHED_OFF]
+)
+def test_a_stage_may_be_switched_off_on_resume(without: dict[str, None], story: str, expected: str) -> None:
+    stages: dict[str, object] = {"coder": (0, 1), "debugger": (1, 1), "reviewer": (1, 1)}
+    told = play(make_settings(**stages), story)  # type: ignore[arg-type]
+    told.settings = make_settings(**(stages | without))  # type: ignore[arg-type]
+    assert text(told.step()) == expected
+
+
+def test_an_ending_by_the_stopping_rule_says_so() -> None:
+    step = play(
+        make_settings(coder=(5, 1)), "planner a; coder a red:t; coder a stopped; coder a red:t; coder a red:t"
+    ).step()
+    assert isinstance(step, EndRun)
+    assert (step.bound, "3 times in a row" in step.reason) == ("identical_failures", True)
+
+
+def test_attempts_that_were_only_stopped_are_not_counted_as_used() -> None:
+    step = play(make_settings(coder=(1, 1)), "planner a; coder a red; coder a stopped; coder a red").step()
+    assert isinstance(step, EndRun)
+    assert "used its 2 attempts" in step.reason

@@ -146,6 +146,14 @@ def test_a_failure_quotes_git_and_says_where(tmp_path: Path) -> None:
         Git(folder).run("cat-file", "blob", "0" * 39)
 
 
+def test_a_repository_that_went_away_is_named(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "user")
+    git = Git(folder)
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(GitError, match="is gone; put the repository back"):
+        git.run("rev-parse", "HEAD")
+
+
 def test_a_repository_of_another_user_is_not_trusted(tmp_path: Path) -> None:
     folder = make_repository(tmp_path / "user")
     if os.geteuid() != 0:

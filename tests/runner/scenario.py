@@ -93,6 +93,7 @@ class Scenario:
     sleep: Any = anyio.sleep
     clock: Any = time.time
     keys: dict[str, str] = field(default_factory=dict)
+    heard: Callable[[AnyEvent], None] = lambda _: None
     drives: Callable[[Run], Awaitable[RunEnded]] = drive
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class Scenario:
 
     def _listen(self, stored: Stored) -> None:
         self.events.append(stored.event)
+        self.heard(stored.event)
 
     def _seams(self) -> Seams:
         return Seams(

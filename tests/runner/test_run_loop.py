@@ -257,7 +257,7 @@ def test_an_engine_that_is_gone_is_an_infrastructure_ending(scenario: MakeScenar
     run.backend = LosingBackend(losses=99, command="")
     ended = run.run()
     assert ended.status == "infrastructure"
-    assert "lost twice before its first call" in ended.reason
+    assert "lost its sandbox twice" in ended.reason
 
 
 def test_a_defect_of_ours_is_recorded_before_it_is_shown(scenario: MakeScenario) -> None:

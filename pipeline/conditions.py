@@ -1,0 +1,13 @@
+"""What a check's baseline was taken under: change any of it, and the baseline says nothing any more. Pure."""
+
+import hashlib
+import json
+
+from pipeline.config.settings import CheckSettings, Settings
+
+
+def conditions(settings: Settings, check: CheckSettings) -> str:
+    """Return a digest of a check's command and of the environment it runs in."""
+    sandbox = settings.sandbox
+    facts = (check.run, check.report, sandbox.image, sandbox.dockerfile, sandbox.setup, sandbox.network)
+    return hashlib.sha256(json.dumps(facts).encode(errors="surrogatepass")).hexdigest()[:16]
