@@ -8,6 +8,6 @@ from pipeline.config.settings import CheckSettings, Settings
 
 def conditions(settings: Settings, check: CheckSettings) -> str:
     """Return a digest of a check's command and of the environment it runs in."""
-    sandbox = settings.sandbox
-    facts = (check.run, check.report, sandbox.image, sandbox.dockerfile, sandbox.setup, sandbox.network)
-    return hashlib.sha256(json.dumps(facts).encode(errors="surrogatepass")).hexdigest()[:16]
+    sandbox = settings.sandbox.model_dump(mode="json", include={"image", "dockerfile", "setup", "network"})
+    facts = (check.run, check.report, sandbox, settings.repo.subdir)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:16]
