@@ -40,6 +40,7 @@ class ResidentSandbox:
         self.egress = EgressLog()
         self.variables: Mapping[str, str] = EMPTY  # for every command, unless it says otherwise
         self._channel = channel
+        self._at_base = False
         self._tree = WorkTree(self, base, carried=carried, carried_from=carried_from)
 
     async def exec(
@@ -53,6 +54,7 @@ class ResidentSandbox:
         keep_bytes: int = KEEP_BYTES,
     ) -> ExecResult:
         """Run a command; see `Sandbox.exec`."""
+        self._at_base = False
         header = {
             "op": "exec",
             "argv": list(argv),
@@ -84,6 +86,7 @@ class ResidentSandbox:
 
     async def write(self, path: str, content: bytes) -> None:
         """Replace or create a file; see `Sandbox.write`."""
+        self._at_base = False
         await self._change(path, {"op": "write"}, content)
 
     async def snapshot(self) -> Snapshot:
@@ -92,7 +95,7 @@ class ResidentSandbox:
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Go to base plus a snapshot; see `Sandbox.restore`."""
-        await self._tree.restore(snapshot)
+        await self._tree.restore(snapshot, at_base=self._at_base)
 
     async def limit_work_tree(self, size: int) -> None:
         """From now on a command that makes the work tree larger than this many bytes is killed; for one on disk."""
@@ -101,6 +104,7 @@ class ResidentSandbox:
     async def populate(self) -> None:
         """Fill the work tree with the base commit."""
         await self._tree.populate()
+        self._at_base = True
 
     async def leftovers(self) -> list[str]:
         """Return what is in the work tree and not of the base, ignored or not; whole folders end with `/`."""

@@ -114,19 +114,23 @@ class WorkTree:
         self._judge.refuse(files)
         return Snapshot({path: files[path] for path in sorted(files, key=_as_bytes)})
 
-    async def restore(self, snapshot: Snapshot) -> None:
-        """Make every file git does not ignore base plus `snapshot`; see `Sandbox.restore`."""
+    async def restore(self, snapshot: Snapshot, *, at_base: bool = False) -> None:
+        """Make every file git does not ignore base plus `snapshot`; see `Sandbox.restore`.
+
+        `at_base` says that nothing was done to the tree since it was populated, which then need not happen again.
+        """
         try:
-            await self._go_to(snapshot)
+            await self._go_to(snapshot, at_base=at_base)
         except SandboxLostError:
             raise
         except SandboxError:
             # A flooded tree has no room for it: then everything goes first, files that git ignores too.
             await self._script(EMPTIED, [], b"")
-            await self._go_to(snapshot)
+            await self._go_to(snapshot, at_base=False)
 
-    async def _go_to(self, snapshot: Snapshot) -> None:
-        await self.populate()
+    async def _go_to(self, snapshot: Snapshot, *, at_base: bool) -> None:
+        if not at_base:
+            await self.populate()
         for path, state in snapshot.files.items():
             if state is None:
                 await self._container.remove(path)

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from docker import DockerClient
 
-from sandbox.base import BaseTree, Sandbox, SandboxLostError
+from sandbox.base import BaseTree, FileState, Sandbox, SandboxLostError, Snapshot
 from sandbox.docker import DockerBackend, backend
 from sandbox.resident import PIECE_BYTES, ResidentSandbox
 from tests.sandbox.conformance import Opener, SandboxConformance, shell
@@ -214,3 +214,19 @@ async def test_input_of_many_frames_reaches_a_command_that_reads_it_and_one_that
         with anyio.move_on_after(0.3):
             await sandbox.exec(["sleep", "60"], timeout=60, stdin=content)
         assert await shell(sandbox, "pgrep sleep || echo none") == b"none\n"
+
+
+@pytest.mark.anyio
+async def test_a_first_restore_is_exact_whether_or_not_something_was_done_before_it(
+    docker_backend: DockerBackend, tmp_path: Path
+) -> None:
+    base = make_base(tmp_path / "repository")
+    wanted = Snapshot({"app.py": FileState("100755", b"x\n"), "data/raw.bin": None, "new/a": FileState("100644", b"a")})
+    for mess in ("true", "rm -rf .git deep; echo stray > stray; chmod 700 data"):
+        async with docker_backend.open(environment(), base) as sandbox:
+            if mess != "true":
+                await shell(sandbox, mess)
+            await sandbox.restore(wanted)
+            assert await sandbox.snapshot() == wanted
+            await sandbox.restore(Snapshot())
+            assert await sandbox.snapshot() == Snapshot()
