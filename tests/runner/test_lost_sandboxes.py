@@ -267,11 +267,11 @@ def test_a_check_whose_container_is_removed_runs_again_from_its_beginning(scenar
     assert [loss.purpose for loss in losses(run)] == ["check tests (baseline)"]
 
 
-def test_a_sandbox_lost_twice_before_its_first_call_is_an_infrastructure_ending(scenario: MakeScenario) -> None:
+def test_a_check_that_loses_its_sandbox_every_time_is_an_infrastructure_ending(scenario: MakeScenario) -> None:
     run = scenario(Saboteur(at("", 99)))
     ended = run.run()
     assert ended.status == "infrastructure"
-    assert "lost twice before its first call" in ended.reason
+    assert "check tests lost its sandbox twice" in ended.reason
 
 
 def test_what_is_checked_is_not_the_container_that_was_worked_in(scenario: MakeScenario) -> None:
