@@ -4,11 +4,13 @@ A vendor is a module or package of `pipeline/vendors/` with an attribute `SURFAC
 module that `Surface.adapter` names, which the loader imports in a worker thread when the first call is due.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from stages.model import Effort, Model
+
+Api = Literal["responses", "chat", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Binding:
     api_key: str | None
     cache_key: str
     replies: str | None = None
+    api: Api | None = None
 
 
 class Adapter(Protocol):
@@ -53,7 +56,8 @@ class Surface:
 
     `key_variables` are the environment variables that may hold the key, first set wins; empty means keyless.
     `price_provider` is its name in the price catalogue. `capabilities` maps a model id to its row or None;
-    `vendor_row` is the row for a model only a user vouches for.
+    `vendor_row` is the row for a model only a user vouches for; a vendor that `vouches` serves whatever its server
+    has. `apis` are the protocols to choose from. `address` reads the server's address from `address_variables`.
     """
 
     name: str
@@ -64,3 +68,8 @@ class Surface:
     capabilities: Callable[[str], Capabilities | None]
     vendor_row: Capabilities
     default_base_url: str | None = None
+    apis: tuple[Api, ...] = ()
+    key_optional: bool = False
+    vouches: bool = False
+    address_variables: tuple[str, ...] = ()
+    address: Callable[[Mapping[str, str]], str | None] = lambda _environ: None

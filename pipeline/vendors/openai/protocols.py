@@ -1,0 +1,11 @@
+"""Connect to OpenAI by the protocol the user chose: Responses unless the entry says otherwise."""
+
+from pipeline.surface import Binding
+from pipeline.vendors.compatible.choice import chosen
+from pipeline.vendors.compatible.dialect import OPENAI
+from stages.model import Model
+
+
+def connect(binding: Binding) -> Model:
+    """Return the model; no network yet."""
+    return chosen(binding, binding.api or "responses", OPENAI)
