@@ -83,11 +83,12 @@ async def _docker() -> list[Finding]:
 def _keys(environ: Mapping[str, str]) -> list[Finding]:
     findings = []
     for name in loader.surface_names():
-        variables = loader.surface(name).key_variables
+        surface = loader.surface(name)
+        variables = surface.key_variables
         holder = next((variable for variable in variables if environ.get(variable, "").strip()), None)
         if variables and holder:
             findings.append(Finding("key", good=True, text=f"{name}: {holder} is set"))
-        elif variables:
+        elif variables and not surface.key_optional:
             text = f"{name}: {' or '.join(variables)} is not set"
             findings.append(Finding("key", good=None, text=text, hint=f"to use it, type `export {variables[0]}=...`"))
     return findings

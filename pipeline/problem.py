@@ -51,6 +51,7 @@ Code = Literal[
     "SW404",  # base
     "SW405",  # branch
     "SW406",  # key not set
+    "SW407",  # address not set
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

@@ -128,8 +128,8 @@ def receipt(run: ArchivedRun) -> Lines:
 
 
 def warnings(run: ArchivedRun) -> Lines:
-    """Return what preflight warned of."""
-    return _section("Warnings", [f"* {one_line(warning)}" for warning in run.account.started.warnings])
+    """Return what preflight warned of, and what a server does not take."""
+    return _section("Warnings", [f"* {one_line(warning)}" for warning in run.account.warnings])
 
 
 def _section(title: str, lines: Lines) -> Lines:

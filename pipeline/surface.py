@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from stages.model import Effort, Model
 
 Api = Literal["responses", "chat", "auto"]
+ADAPTED = "adapted"  # key of `Reply.metadata`: sentences on what was put otherwise for the server that replied
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,22 @@ class Binding:
     cache_key: str
     replies: str | None = None
     api: Api | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The command-line program behind a vendor that a subscription pays for.
+
+    `versions` are the oldest that is supported and the first that is not. `login` is what is wrong with the user's
+    own login at a time (UTC seconds), None where nothing is; it looks at files and variables and asks nobody.
+    """
+
+    name: str
+    install: str
+    versions: tuple[tuple[int, ...], tuple[int, ...]]
+    login: Callable[[Mapping[str, str], float], str | None]
+    login_hint: str
 
 
 class Adapter(Protocol):
@@ -58,6 +75,7 @@ class Surface:
     `price_provider` is its name in the price catalogue. `capabilities` maps a model id to its row or None;
     `vendor_row` is the row for a model only a user vouches for; a vendor that `vouches` serves whatever its server
     has. `apis` are the protocols to choose from. `address` reads the server's address from `address_variables`.
+    With a `program` there is no price per token: calls are paid by the subscription its user is logged in with.
     """
 
     name: str
@@ -73,3 +91,4 @@ class Surface:
     vouches: bool = False
     address_variables: tuple[str, ...] = ()
     address: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
+    program: Program | None = None

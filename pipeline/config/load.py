@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import loader
 from pipeline.config.build import build_settings, declared_models, instructions, vendor_settings
 from pipeline.config.check_rules import check_checks, check_sandbox
 from pipeline.config.defaults import defaults_in_force
@@ -15,6 +14,7 @@ from pipeline.config.expand import Variables
 from pipeline.config.keys import FILE
 from pipeline.config.knowledge import Knowledge
 from pipeline.config.overrides import override
+from pipeline.config.own_vendors import known_vendors
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
 from pipeline.config.report import Report, in_order
@@ -90,14 +90,14 @@ def _judged(
     trusted: bool,
 ) -> Loaded:
     root = _tree(text, overrides, report) if text is not None else None
-    surfaces = {name: loader.surface(name) for name in loader.surface_names()}
+    surfaces = known_vendors(root)
     document: Any = None
     if root is not None:
         variables = Variables(environ, _key_names(root, surfaces))
         document = FormatReader(report, variables, FILE, tuple(surfaces), trusted).read(root, FILE, "")
     settings, partial = None, Partial()
     if isinstance(document, dict):
-        settings, partial = _resolved(document, folder, surfaces, report, trusted=trusted)
+        settings, partial = _resolved(document, folder, surfaces, report, environ=environ, trusted=trusted)
     return Loaded(
         settings=settings,
         problems=in_order(report.problems),
@@ -158,15 +158,21 @@ def _key_names(root: Node, surfaces: Mapping[str, Surface]) -> frozenset[str]:
 
 
 def _resolved(
-    document: Mapping[str, Any], folder: Path, surfaces: Mapping[str, Surface], report: Report, *, trusted: bool
+    document: Mapping[str, Any],
+    folder: Path,
+    surfaces: Mapping[str, Surface],
+    report: Report,
+    *,
+    environ: Mapping[str, str],
+    trusted: bool,
 ) -> tuple[Settings | None, Partial]:
     entries = document.get("vendors", {})
     drafts = stage_drafts(document, Knowledge(surfaces, document.get("models", {}), entries, report), report)
     check_stages(document, drafts, report)
-    check_vendors(entries, drafts, folder, report, trusted=trusted)
+    check_vendors(entries, drafts, surfaces, folder, report, trusted=trusted)
     check_checks(document, report)
     check_sandbox(document, report)
-    vendors = vendor_settings(document, drafts, folder, surfaces)
+    vendors = vendor_settings(document, drafts, folder, surfaces, environ)
     # Prices depend on models and vendors alone, and are judged even where the rest is not valid yet.
     priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
     check_prices(document, drafts, priced, report)

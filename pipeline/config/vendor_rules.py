@@ -11,26 +11,60 @@ from pipeline.config.keypath import child
 from pipeline.config.reader import TRUST_HINT
 from pipeline.config.report import Report
 from pipeline.config.rungs import StageDraft
+from pipeline.surface import Surface
 
 # What every URL parser reads the same way: no user, no backslash, no space, so that the host judged is the host called.
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?")
 SCRIPTED_KEYS = {"replies", "prices"}
 
 
+def vendor_address(surface: Surface, environ: Mapping[str, str]) -> str | None:
+    """Return where a vendor is reached when the file does not say: as the environment says, else as it usually is.
+
+    None for the vendors whose SDK knows, and where neither says so in a form that can be used.
+    """
+    if not surface.apis:
+        return None
+    named = surface.address(environ)
+    if named is None:
+        return surface.default_base_url
+    return named if ADDRESS.fullmatch(named) else None
+
+
 def check_vendors(
-    vendors: Mapping[str, Any], drafts: Sequence[StageDraft], folder: Path, report: Report, *, trusted: bool
+    vendors: Mapping[str, Any],
+    drafts: Sequence[StageDraft],
+    surfaces: Mapping[str, Surface],
+    folder: Path,
+    report: Report,
+    *,
+    trusted: bool,
 ) -> None:
     """Report what the vendor entries get wrong."""
     for name, entry in vendors.items():
         key = child("vendors", name)
-        _settings(name, entry, key, report)
+        _settings(surfaces[name], entry, key, report)
         _address(entry, key, report, trusted=trusted)
         if "replies" in entry:
             _replies(entry["replies"], child(key, "replies"), folder, report, trusted=trusted)
+    _require_address(vendors, drafts, surfaces, report)
     scripted = [rung for stage in drafts for rung in stage.rungs if rung.values.get("vendor") == "scripted"]
     if scripted and "replies" not in vendors.get("scripted", {}) and "vendors.scripted.replies" not in report.positions:
         hint = "add `vendors: {scripted: {replies: replies.yaml}}`"
         report.refuse("SW105", "vendors.scripted.replies", "the required key is missing: a stage uses `scripted`", hint)
+
+
+def _require_address(
+    vendors: Mapping[str, Any], drafts: Sequence[StageDraft], surfaces: Mapping[str, Surface], report: Report
+) -> None:
+    """Refuse a server that only its address makes one, where the entry has none."""
+    for name in dict.fromkeys(rung.values.get("vendor", "") for stage in drafts for rung in stage.rungs):
+        surface, key = surfaces.get(name), child(child("vendors", name), "base_url")
+        if surface is None or not surface.apis or surface.address_variables or surface.default_base_url:
+            continue
+        if "base_url" not in vendors.get(name, {}) and key not in report.positions:
+            hint = 'add `base_url: "https://host/v1"` to its entry'
+            report.refuse("SW105", key, f"the required key is missing: a stage uses `{name}`", hint)
 
 
 def is_loopback(host: str) -> bool:
@@ -41,12 +75,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _settings(name: str, entry: Mapping[str, Any], key: str, report: Report) -> None:
+def _settings(surface: Surface, entry: Mapping[str, Any], key: str, report: Report) -> None:
+    name = surface.name
     for setting in entry:
         if (name == "scripted") != (setting in SCRIPTED_KEYS) and setting != "prices":
             taken = "only `replies` and `prices`" if name == "scripted" else f"no `{setting}`"
             report.refuse("SW104", child(key, setting), f"the vendor `{name}` takes {taken}", "remove the key")
-        elif setting == "api" and name != "openai":
+        elif setting == "api" and not surface.apis:
             report.refuse(
                 "SW104", child(key, setting), f"`api` is for openai's protocols, {name} has one", "remove the key"
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.load import Loaded, load
+from pipeline.loader import surface_names
 from tests.config.files import SOUND, changed, loaded, problem_lines, warning_lines
 
 Change = tuple[str, str]
@@ -195,33 +196,11 @@ LATER: dict[str, tuple[list[Change], list[str]]] = {
         [(AT_END, AT_END + "sandbox: {dockerfile: Dockerfile}\n")],
         ["SW109 pipeline.yaml:30:11: sandbox.dockerfile: `dockerfile` is not built yet; remove the key"],
     ),
-    "the chat protocol": (
-        [("limits:", "vendors: {openai: {api: chat}}\nlimits:")],
-        ["SW109 pipeline.yaml:1:20: vendors.openai.api: `chat` is not built yet; use `responses`"],
-    ),
-    "the choice of a protocol": (
-        [("limits:", "vendors: {openai: {api: auto}}\nlimits:")],
-        ["SW109 pipeline.yaml:1:20: vendors.openai.api: `auto` is not built yet; use `responses`"],
-    ),
-    "a further vendor entry, said once": (
-        [("limits:", 'vendors: {mine: {base_url: "http://127.0.0.1:1/v1"}}\nlimits:'), ("vendor: google", "vendor: mine")],
-        [
-            ("SW109 pipeline.yaml:1:11: vendors.mine: "
-            "vendor entries beyond anthropic, google, openai, scripted are not built yet; remove the entry")
-        ],
-    ),
-    "a preset": (
-        [("vendor: google", "vendor: ollama")],
-        [
-            ("SW109 pipeline.yaml:21:5: stages.reviewer.vendor: the vendor `ollama` is not built yet; "
-            "known: anthropic, google, openai, scripted")
-        ],
-    ),
     "a command-line vendor": (
         [("vendor: google", "vendor: claude-code")],
         [
             ("SW109 pipeline.yaml:21:5: stages.reviewer.vendor: the vendor `claude-code` is not built yet; "
-            "known: anthropic, google, openai, scripted")
+            f"known: {', '.join(surface_names())}")
         ],
     ),
 }  # fmt: skip

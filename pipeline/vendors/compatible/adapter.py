@@ -8,4 +8,4 @@ from stages.model import Model
 
 def connect(binding: Binding) -> Model:
     """Return the model; no network yet."""
-    return chosen(binding, binding.api or "auto", COMPATIBLE)
+    return chosen(binding, binding.base_url, binding.api or "auto", COMPATIBLE)

@@ -5,13 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import openai
-
-from pipeline.surface import Binding
+from pipeline.surface import ADAPTED, Binding
 from pipeline.vendors._wire import guarded, hidden, json_object
-from pipeline.vendors.compatible.dialect import ADAPTED, Dialect, step_down, words
+from pipeline.vendors.compatible.dialect import Dialect, step_down, words
 from pipeline.vendors.compatible.reply import read
 from pipeline.vendors.compatible.request import completion, maker
+from pipeline.vendors.openai.client import Client
 from pipeline.vendors.openai.errors import translate
 from stages.model import ModelError, Reply, Request, UserTurn
 
@@ -22,7 +21,7 @@ _LEARNT: dict[tuple[str, str], Dialect] = {}
 class ChatModel:
     """One model of a server, with its settings."""
 
-    def __init__(self, client: openai.AsyncOpenAI, binding: Binding, base_url: str, dialect: Dialect) -> None:
+    def __init__(self, client: Client, binding: Binding, base_url: str, dialect: Dialect) -> None:
         self._client = client
         self._binding = binding
         self._base_url = base_url

@@ -3,14 +3,12 @@
 import re
 from urllib.parse import urlsplit
 
-import openai
-
+from pipeline.errors import InfrastructureError
 from pipeline.surface import Api, Binding
-from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, http_client
 from pipeline.vendors.compatible.chat import ChatModel, adapted
 from pipeline.vendors.compatible.dialect import Dialect
-from pipeline.vendors.openai import SURFACE
 from pipeline.vendors.openai.adapter import OpenAIModel
+from pipeline.vendors.openai.client import client
 from stages.model import Model, ModelError, Reply, Request
 
 SWITCHED = "it does not speak the Responses API: chat completions are used"
@@ -19,12 +17,18 @@ _OWN_HOSTS = re.compile(r"(api\.openai\.com|.+\.openai\.azure\.com)")
 _CHAT_ONLY: set[tuple[str, str]] = set()
 
 
-def chosen(binding: Binding, api: Api, dialect: Dialect, *, key_header: str = "authorization") -> Model:
-    """Return the model, speaking the protocol that was chosen or is left to the server."""
-    base_url = binding.base_url or str(SURFACE.default_base_url)
-    client = _client(binding, base_url, key_header)
-    chat = ChatModel(client, binding, base_url, dialect)
-    responses = OpenAIModel(client, binding)
+def chosen(
+    binding: Binding, base_url: str | None, api: Api, dialect: Dialect, *, key_header: str = "authorization"
+) -> Model:
+    """Return the model, speaking the protocol that was chosen or is left to the server.
+
+    :raises InfrastructureError: nobody said where the server is; a key must not go to a host nobody named.
+    """
+    if base_url is None:
+        raise InfrastructureError(f"no address is known for the model {binding.model}; set its vendor's base_url")
+    connection = client(binding, base_url, key_header)
+    chat = ChatModel(connection, binding, base_url, dialect)
+    responses = OpenAIModel(connection, binding)
     match api:
         case "chat":
             return chat
@@ -34,19 +38,6 @@ def chosen(binding: Binding, api: Api, dialect: Dialect, *, key_header: str = "a
             return AskingModel(responses, chat, (base_url, binding.model))
         case "auto":
             return chat
-
-
-def _client(binding: Binding, base_url: str, key_header: str) -> openai.AsyncOpenAI:
-    """Return a client that sends the key in exactly one header, and none where there is no key."""
-    key = binding.api_key
-    worth = f"Bearer {key}" if key_header == "authorization" else str(key)
-    return openai.AsyncOpenAI(
-        api_key=key or "none",
-        base_url=base_url,
-        max_retries=0,
-        timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        http_client=http_client(base_url, {key_header: worth} if key else {}),
-    )
 
 
 class AskingModel:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pipeline.surface import ADAPTED
 from stages.model import ModelError
 
 Cap = Literal["max_completion_tokens", "max_tokens"]
-ADAPTED = "adapted"  # key of `Reply.metadata`: a list of sentences
 _REFUSALS = frozenset({400, 404, 422, 500, 501})  # one server answers 500 where it means a parameter
 
 
