@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from pipeline.surface import ADAPTED, Binding
 from pipeline.vendors._wire import guarded, hidden, json_object
 from pipeline.vendors.compatible.dialect import Dialect, step_down, words
+from pipeline.vendors.compatible.errors import translate
 from pipeline.vendors.compatible.reply import read
 from pipeline.vendors.compatible.request import completion, maker
 from pipeline.vendors.openai.client import Client
-from pipeline.vendors.openai.errors import translate
 from stages.model import ModelError, Reply, Request, UserTurn
 
 # What answered requests showed of (base_url, model), for the rest of this process.
@@ -57,7 +56,7 @@ class ChatModel:
     async def _ask(self, request: Request, dialect: Dialect) -> Reply:
         body = completion(self._binding, self._base_url, request, dialect)
         create: Any = self._client.chat.completions.with_raw_response.create
-        raw = await guarded(lambda: create(**body), partial(translate, who="the server"), self._binding.api_key)
+        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
         made_by = (maker(self._base_url), self._binding.model)
         turn = 1 + sum(not isinstance(each, UserTurn) for each in request.turns)
         request_id = raw.headers.get("x-request-id", "")

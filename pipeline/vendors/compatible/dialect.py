@@ -36,9 +36,10 @@ _Step = Callable[[Dialect], Dialect | None]
 
 _NO_TOOLS = re.compile(
     r"(not|n't) (currently )?support\w* (native )?(tool|function)"
-    r"|(tools?|function)[- _](use|call|calling)? ?(is|are) not supported"
-    r"|support (for )?tool use|tools? param requires|tool choice requires|[Uu]nsupported param\w*:? tools?\b"
-    r"|['\"`]tools['\"`]|argument supplied: tools"
+    r"|(tools?|function)[- _](use |call |calling )?(is|are) not supported"
+    r"|support (for )?tool use|tools? param requires|tool choice requires|unsupported param\w*:? tools?\b"
+    r"|['\"`]tools['\"`]|argument supplied: tools",
+    re.IGNORECASE,
 )
 
 
