@@ -99,6 +99,24 @@ def test_a_call_that_cannot_be_read_keeps_its_name_and_is_refused_by_the_session
     assert (call.name, call.arguments, call.raw) == ("read_file", None, block)
 
 
+@pytest.mark.parametrize(
+    "thoughts", [f"<think>Perhaps\n```tool\n{CALL.replace('read', 'delete')}\n```\n</think>", "First this.\n</think>"]
+)
+def test_a_call_that_is_only_thought_of_is_none(thoughts: str) -> None:
+    found = extract(f"{thoughts}\n\n```tool\n{CALL}\n```", 1)
+    assert (found.calls, found.text) == ((READ,), "")
+    assert "think" not in found.kept
+
+
+def test_thoughts_without_an_end_are_all_there_is() -> None:
+    assert extract(f"<think>Perhaps\n```tool\n{CALL}\n```", 1).calls == ()
+
+
+def test_the_word_inside_an_argument_ends_nothing() -> None:
+    call = json.dumps({"name": "run", "arguments": {"command": "echo '</think>'"}})
+    assert extract(f"```tool\n{call}\n```", 1).calls[0].arguments == {"command": "echo '</think>'"}
+
+
 def test_results_a_model_invents_and_what_follows_them_are_dropped() -> None:
     found = extract(f"```tool\n{CALL}\n```\n\n```result 1 read_file\nx = 1\n```\n\n```tool\n{CALL}\n```", 1)
     assert found.calls == (READ,)

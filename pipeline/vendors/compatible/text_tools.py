@@ -20,6 +20,7 @@ _CLOSING = re.compile(r"\s*(?:`{3,}[ \t]*(?:$|\n)|~{3,}[ \t]*(?:$|\n)|</tool_cal
 _END_OF_BROKEN = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*$|</tool_call>", re.MULTILINE)
 _INVENTED = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*result\b", re.MULTILINE)
 _NAME = re.compile(r'"name"\s*:\s*"(?P<name>[A-Za-z0-9_.-]+)"')
+_THINKING, _THOUGHT = "<think>", "</think>"
 _DECODER = json.JSONDecoder(strict=False)
 _RULES = """
 # Tools
@@ -68,9 +69,10 @@ class Found:
 
 
 def extract(content: str, turn: int) -> Found:
-    """Return the calls in a model's reply; results it invented, and all that follows them, are dropped."""
-    invented = _INVENTED.search(content)
-    kept = (content[: invented.start()] if invented else content).strip()
+    """Return the calls in a model's reply, without its thoughts; invented results end it."""
+    said = _spoken(content)
+    invented = _INVENTED.search(said)
+    kept = (said[: invented.start()] if invented else said).strip()
     calls: list[ToolCall] = []
     prose: list[str] = []
     at = 0
@@ -85,6 +87,15 @@ def extract(content: str, turn: int) -> Found:
         calls.append(call)
         at = end
     return Found("".join([*prose, kept[at:]]).strip(), tuple(calls), kept)
+
+
+def _spoken(content: str) -> str:
+    """Return the reply without the thoughts that some models write in front of it; a call in them is none."""
+    if content.lstrip().startswith(_THINKING):
+        return content.partition(_THOUGHT)[2]
+    first = _OPENING.search(content)
+    thoughts, end, rest = content.partition(_THOUGHT)
+    return rest if end and (first is None or len(thoughts) <= first.start()) else content
 
 
 def _block(text: str, opening: re.Match[str], call_id: str) -> tuple[ToolCall, int] | None:
