@@ -5,10 +5,10 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image demo test lint types format bench lock clean
+.PHONY: help setup engine image demo test test-clis lint types format bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.complete ## a virtual environment in .venv/ from the hash lock, with stagewright in it
 
@@ -25,7 +25,11 @@ demo: image ## play the recorded session on the example repository: no model, no
 	@$(STAGEWRIGHT) demo
 
 test: image ## all tests, Docker tests included
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not clis"
+
+test-clis: setup ## the real command-line programs against loopback servers; installs them into .cache/clis (needs Node)
+	@bin/clis
+	.venv/bin/python -m pytest -m clis tests/clis
 
 lint: setup ## ruff: rules and format
 	.venv/bin/ruff check .
@@ -46,4 +50,4 @@ lock: setup ## write requirements.lock anew; needs uv
 	    --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the other targets made in this folder
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -136,6 +136,7 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         cache_key=f"{run.run_id}:{step.stage}",
         replies=vendor.replies if vendor else None,
         api=vendor.api if vendor else None,
+        command=vendor.command if vendor else None,
     )
     return MeteredModel(
         lambda: _veiled(run, rung, binding),

@@ -52,6 +52,9 @@ Code = Literal[
     "SW405",  # branch
     "SW406",  # key not set
     "SW407",  # address not set
+    "SW408",  # a program is missing
+    "SW409",  # a program's version
+    "SW410",  # a program's login
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

@@ -12,6 +12,7 @@ from pipeline.events import (
     GateRejected,
     RouteChosen,
 )
+from pipeline.quota import quota
 from pipeline.wording import money, one_line
 from stages.artifacts import STAGES, Finding
 
@@ -103,7 +104,8 @@ def models(run: ArchivedRun) -> Lines:
         tokens = (usage["input"], usage["cache_read"], usage["output"], spent.counted)
         amounts = (f"{number:,}" for number in tokens)
         rows.append((f"{entry.vendor}/{entry.model}", spent.calls, spent.errors, *amounts, money(spent.cost)))
-    return _section("Models", _table(columns, rows))
+    paid = dict.fromkeys(f"* `{entry.vendor}`: {said}" for entry in run.account.models if (said := quota(entry.vendor)))
+    return _section("Models", [*_table(columns, rows), *([""] if paid else []), *paid])
 
 
 def breaker(run: ArchivedRun) -> Lines:

@@ -70,8 +70,14 @@ def _vendor(
         api_key_env=variables[0] if variables else None,
         other_key_envs=tuple(variables[1:]),
         prices={model: Price(**prices) for model, prices in entry.get("prices", {}).items() if _complete(prices)},
+        command=_command(entry["command"], folder) if "command" in entry else None,
         replies=str((folder / entry["replies"]).resolve()) if "replies" in entry else None,
     )
+
+
+def _command(text: str, folder: Path) -> str:
+    """Return a program as it is started: a path is one of the config's folder, a word is looked for on PATH."""
+    return str((folder / Path(text).expanduser()).resolve()) if "/" in text else text
 
 
 def _price(entry: Mapping[str, Any] | None) -> Price | None:

@@ -78,6 +78,8 @@ VENDOR = Record((
     Key("prices", Named(PRICES, "a model id, or * for every model"), "prices by model id",
         'prices: {"*": {input: 0, output: 0}}'),
     Key("replies", Text(), "scripted: the file with the recorded replies", "replies: replies.yaml"),
+    Key("command", Text(), "the program of a vendor that a subscription pays for, when PATH has another or none",
+        "command: /opt/claude/bin/claude"),
 ), name="vendor")  # fmt: skip
 
 FALLBACK = Many(Record((

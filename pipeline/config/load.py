@@ -34,7 +34,8 @@ class Partial:
     """What the surroundings are asked about even where the configuration has problems.
 
     `users` has, for each vendor that serves a rung, the key path of the first that names it. `checks` is None
-    when the names could not all be read. `efforts` says which stages run at their model's own effort.
+    when the names could not all be read. `efforts` says which stages run at their model's own effort, `addresses`
+    where servers are that the file gives no address.
     """
 
     image: str | None = None
@@ -42,6 +43,7 @@ class Partial:
     vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     efforts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ def _judged(
         text=text or "",
         positions=report.positions,
         notes=tuple(report.notes),
-        defaults=(*defaults_in_force(document, FILE), *partial.efforts) if isinstance(document, dict) else (),
+        defaults=(*defaults_in_force(document, FILE), *partial.efforts, *partial.addresses)
+        if isinstance(document, dict)
+        else (),
         partial=partial,
     )
 
@@ -177,12 +181,15 @@ def _resolved(
     priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
     check_prices(document, drafts, priced, report)
     texts = instructions(drafts, folder, report)
-    partial = _partial(document, drafts, vendors)
+    partial = _partial(document, drafts, vendors, surfaces)
     return None if report.problems else build_settings(document, drafts, texts, vendors), partial
 
 
 def _partial(
-    document: Mapping[str, Any], drafts: Sequence[StageDraft], vendors: Mapping[str, VendorSettings]
+    document: Mapping[str, Any],
+    drafts: Sequence[StageDraft],
+    vendors: Mapping[str, VendorSettings],
+    surfaces: Mapping[str, Surface],
 ) -> Partial:
     checks = [check.get("name") if isinstance(check, dict) else None for check in document.get("checks", ())]
     users: dict[str, str] = {}
@@ -191,4 +198,10 @@ def _partial(
     image = document.get("sandbox", {}).get("image", SandboxSettings().image)
     names = tuple(name for name in checks if name is not None)
     complete = names if checks and len(names) == len(checks) else None
-    return Partial(image, complete, vendors, users, default_efforts(drafts))
+    written = document.get("vendors", {})
+    addresses = tuple(
+        f"vendors.{name}.base_url = {vendor.base_url}"
+        for name, vendor in vendors.items()
+        if vendor.base_url and surfaces[name].address_variables and "base_url" not in written.get(name, {})
+    )
+    return Partial(image, complete, vendors, users, default_efforts(drafts), addresses)

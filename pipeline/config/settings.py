@@ -73,6 +73,7 @@ class VendorSettings(Frozen):
     api_key_env: str | None = None
     other_key_envs: tuple[str, ...] = ()
     prices: dict[str, Price] = {}
+    command: str | None = None  # the program of a subscription vendor: an absolute path, or a name on PATH
     replies: str | None = None  # scripted: absolute path of the file with the replies
 
 

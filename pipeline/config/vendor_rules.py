@@ -16,6 +16,7 @@ from pipeline.surface import Surface
 # What every URL parser reads the same way: no user, no backslash, no space, so that the host judged is the host called.
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?")
 SCRIPTED_KEYS = {"replies", "prices"}
+PROGRAM_KEYS = {"command", "base_url"}
 
 
 def vendor_address(surface: Surface, environ: Mapping[str, str]) -> str | None:
@@ -78,7 +79,10 @@ def is_loopback(host: str) -> bool:
 def _settings(surface: Surface, entry: Mapping[str, Any], key: str, report: Report) -> None:
     name = surface.name
     for setting in entry:
-        if (name == "scripted") != (setting in SCRIPTED_KEYS) and setting != "prices":
+        odd = _odd_beside_a_program(surface, setting)
+        if odd is not None:
+            report.refuse("SW104", child(key, setting), odd, "remove the key")
+        elif (name == "scripted") != (setting in SCRIPTED_KEYS) and setting != "prices":
             taken = "only `replies` and `prices`" if name == "scripted" else f"no `{setting}`"
             report.refuse("SW104", child(key, setting), f"the vendor `{name}` takes {taken}", "remove the key")
         elif setting == "api" and not surface.apis:
@@ -90,6 +94,17 @@ def _settings(surface: Surface, entry: Mapping[str, Any], key: str, report: Repo
         report.refuse("SW114", child(key, "api_key"), message, "keep one of the two")
 
 
+def _odd_beside_a_program(surface: Surface, setting: str) -> str | None:
+    """Return why a setting makes no sense for a vendor that has a program, or for one that has none."""
+    if surface.program is None:
+        return f"the vendor `{surface.name}` has no program to start" if setting == "command" else None
+    if setting == "prices":
+        return f"`{surface.name}` is paid by subscription: it has no price per token"
+    if setting in PROGRAM_KEYS:
+        return None
+    return f"the vendor `{surface.name}` takes only `command` and `base_url`; its login is that of its program"
+
+
 def _address(entry: Mapping[str, Any], key: str, report: Report, *, trusted: bool) -> None:
     here = child(key, "base_url")
     address = entry.get("base_url")
@@ -98,6 +113,8 @@ def _address(entry: Mapping[str, Any], key: str, report: Report, *, trusted: boo
         report.refuse("SW106", here, message, 'write "https://host/path"')
     elif address is not None and not is_loopback(urlsplit(address).hostname or ""):
         _distrust(here, "`base_url` beyond this machine in a config that was found, not named", report, trusted=trusted)
+    if "command" in entry:
+        _distrust(child(key, "command"), "a `command` in a config that was found, not named", report, trusted=trusted)
     if "api_key_env" in entry:
         here = child(key, "api_key_env")
         _distrust(here, "`api_key_env` in a config that was found, not named", report, trusted=trusted)

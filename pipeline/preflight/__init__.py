@@ -20,6 +20,7 @@ __all__ = ["Preflight", "PreflightRequest", "preflight"]
 # Loaded by name: an editor's look at the file alone must not wait for the libraries of Docker and git.
 REPOSITORY = "pipeline.preflight.repository"
 ENGINE = "pipeline.preflight.engine"
+PROGRAMS = "pipeline.preflight.programs"
 
 
 async def preflight(request: PreflightRequest) -> Preflight:
@@ -135,6 +136,10 @@ async def _surroundings(
 ) -> Surroundings:
     repository: Any = importlib.import_module(REPOSITORY)
     around: Surroundings = repository.look_at_repository(request, tickets)
+    if loaded is not None:
+        programs: Any = importlib.import_module(PROGRAMS)
+        found = await programs.look_at_programs(loaded, request.environ)
+        around = replace(around, problems=(*around.problems, *found))
     if not request.docker:
         return around
     engine: Any = importlib.import_module(ENGINE)
