@@ -73,6 +73,11 @@ def test_a_preset_is_where_its_users_have_said_already(
     assert vendor(tmp_path, name, {variable: value}).base_url == address
 
 
+def test_check_says_where_a_server_is_that_the_file_gives_no_address(tmp_path: Path) -> None:
+    found = loaded(tmp_path, with_reviewer("ollama"), environ={"OLLAMA_HOST": "gpu"})
+    assert "vendors.ollama.base_url = http://gpu:11434/v1" in found.defaults
+
+
 def test_the_file_wins_over_the_environment(tmp_path: Path) -> None:
     text = 'vendors: {ollama: {base_url: "http://127.0.0.1:7/v1"}}\n' + with_reviewer("ollama")
     assert settings(tmp_path, text, {"OLLAMA_HOST": "elsewhere"}).vendors["ollama"].base_url == "http://127.0.0.1:7/v1"
