@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import loader
 from pipeline.archive import read_run
 from pipeline.config.settings import Rung, StageSettings, VendorSettings
-from pipeline.events import CallSettled, GateRefused
+from pipeline.events import CallReserved, CallSettled, GateRefused
 from pipeline.report import markdown
 from tests.e2e import project
 from tests.loopback import CHAT_KEY, Brain, Say, Traits, by_model, chat_server
@@ -23,11 +23,15 @@ def stage(name: str, vendor: str, model: str) -> StageSettings:
 
 
 @contextmanager
-def on_servers(folder: Path, coder: Brain) -> Iterator[Scenario]:
+def on_servers(folder: Path, coder: Brain, *, reports: bool = True) -> Iterator[Scenario]:
     """Yield a run whose Planner's server takes tools and whose Coder's does not, nor its limit's newer name."""
     brains = {"planner-model": project.planner(), "coder-model": coder}
     lesser = Traits(tools=False, refuses=frozenset({"max_completion_tokens"}))
-    with chat_server(by_model(brains)) as full, chat_server(by_model(brains), key=None, traits=lesser) as less:
+    whole = Traits(reports=reports)
+    with (
+        chat_server(by_model(brains), traits=whole) as full,
+        chat_server(by_model(brains), key=None, traits=lesser) as less,
+    ):
         vendors = {
             "mine": VendorSettings(name="mine", surface="compatible", base_url=full.url, api_key_env="MINE"),
             "ollama": VendorSettings(name="ollama", base_url=less.url, key_optional=True),
@@ -69,6 +73,16 @@ def test_calls_in_text_that_do_not_fit_are_refused_and_repaired_in_the_same_atte
         assert run.outcomes == ["planner planner-model passed", "coder apply-discount coder-model passed"]
         refused = [(event.tool, event.code) for event in run.events if isinstance(event, GateRefused)]
         assert refused == [("finish", "bad_arguments")]
+
+
+def test_a_server_that_reports_no_usage_is_charged_what_was_reserved(tmp_path: Path) -> None:
+    with on_servers(tmp_path, project.coder(), reports=False) as run:
+        assert run.run().status == "solved"
+        reserved = {event.key: event.tokens for event in run.events if isinstance(event, CallReserved)}
+        settled = [event for event in run.events if isinstance(event, CallSettled)]
+        assert {event.vendor: event.usage["source"] for event in settled} == {"mine": "reserved", "ollama": "reported"}
+        assert all(event.tokens == reserved[event.key] for event in settled if event.vendor == "mine")
+        assert all(event.tokens < reserved[event.key] for event in settled if event.vendor == "ollama")
 
 
 def test_a_model_that_never_writes_a_call_is_unusable(tmp_path: Path) -> None:
