@@ -27,7 +27,7 @@ demo: image ## play the recorded session on the example repository: no model, no
 test: image ## all tests, Docker tests included
 	.venv/bin/python -m pytest -m "not clis"
 
-test-clis: setup ## the real command-line programs against loopback servers; installs them into .cache/clis (needs Node)
+test-clis: image ## the real command-line programs against loopback servers; installs them into .cache/clis (needs Node)
 	@bin/clis
 	.venv/bin/python -m pytest -m clis tests/clis
 

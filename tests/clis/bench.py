@@ -1,4 +1,4 @@
-"""A command-line vendor on the bench: its real program, logged in with a token of no worth, against a loopback server."""
+"""A command-line vendor on the bench: its real program, with a login of no worth, against a loopback server."""
 
 import base64
 import json

@@ -12,7 +12,7 @@ from pipeline.loader import surface
 from stages.model import Model, ModelError, Request, ToolResult, Turn, Usage, UserTurn
 from tests.clis.bench import CommandLineBench
 from tests.clis.wire import CommandLineServer
-from tests.loopback.brain import Say, always, by_turn
+from tests.loopback.brain import Say, always
 from tests.vendors.bench import ASK, READ_FILE
 
 CALL = '```tool\n{"name": "read_file", "arguments": {"path": "a.py", "start_line": null}}\n```'
@@ -160,6 +160,3 @@ class CommandLineConformance:
 def models_of(vendor: str) -> tuple[str, ...]:
     """Return the models a vendor's table offers."""
     return surface(vendor).models
-
-
-__all__ = ["CommandLineConformance", "by_turn", "models_of"]

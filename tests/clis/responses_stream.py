@@ -65,7 +65,13 @@ def _events(body: Any, say: Say) -> list[tuple[str, Any]]:
         message["content"] = [{"type": "refusal", "refusal": say.text or "I cannot help with that."}]
     output = [message] if say.text or say.stop == "refused" else []
     output += [
-        {"id": f"fc_{name}", "type": "function_call", "call_id": f"call_{name}", "name": name, "arguments": json.dumps(given)}
+        {
+            "id": f"fc_{name}",
+            "type": "function_call",
+            "call_id": f"call_{name}",
+            "name": name,
+            "arguments": json.dumps(given),
+        }
         for name, given in say.calls
     ]
     cut = say.stop == "truncated"
@@ -89,7 +95,12 @@ def _events(body: Any, say: Say) -> list[tuple[str, Any]]:
         ("response.created", {"response": {**ended, "status": "in_progress", "output": []}})
     ]
     for index, item in enumerate(output):
-        found.append(("response.output_item.added", {"output_index": index, "item": {**item, **({"content": []} if "content" in item else {})}}))
+        found.append(
+            (
+                "response.output_item.added",
+                {"output_index": index, "item": {**item, **({"content": []} if "content" in item else {})}},
+            )
+        )
         found.append(("response.output_item.done", {"output_index": index, "item": item}))
     found.append(("response.incomplete" if cut else "response.completed", {"response": ended}))
     return [(name, {"type": name, **data}) for name, data in found]

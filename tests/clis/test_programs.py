@@ -90,7 +90,7 @@ class TestCodex(CommandLineConformance):
         caps_output=False,
     )
     reasoning = 10
-    tools_left = ["request_user_input"]  # no switch takes it away; a reply that calls it ends the call
+    tools_left = ["request_user_input"]  # no switch takes it away
     most_tries = {401: 2}  # it asks once more after it looked for a fresher token; nothing was generated
     codes = {429: "rate_limit_exceeded"}
 
@@ -112,6 +112,14 @@ class TestCodex(CommandLineConformance):
         with pytest.raises(ModelError) as raised:
             self.bench.ask(Say(status=400, code="invalid_value", message="bad parameter"))
         assert (raised.value.kind, raised.value.generated) == ("bad_request", False)
+
+    @pytest.mark.parametrize("name", ["request_user_input", "shell", "spawn_agent"])
+    def test_a_call_of_what_nobody_offered_is_not_answered_by_the_program(self, name: str) -> None:
+        reply, server = self.bench.ask(Say("hm", calls=[(name, {"questions": []})], usage=Usage(300, 0, 0, 5)))
+        assert (reply.turn.text, reply.stop, reply.metadata) == ("hm", "done", {"calls_not_offered": [name]})
+        # It is killed some milliseconds before it would ask again; where that was too late, the second is charged.
+        assert len(server.paid) == 1 or reply.usage.source == "estimated"
+        assert reply.usage.output == 5
 
     def test_only_our_two_texts_are_sent(self) -> None:
         _, server = self.bench.ask(Say("x"))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.load import Loaded, load
-from pipeline.loader import surface_names
 from tests.config.files import SOUND, changed, loaded, problem_lines, warning_lines
 
 Change = tuple[str, str]

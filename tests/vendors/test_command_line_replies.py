@@ -1,4 +1,5 @@
 """What the three programs print, in the shapes they print it in, becomes a reply or one typed error."""
+# ruff: noqa: RUF001 - one of them prints a typographic apostrophe
 
 import json
 import time
@@ -163,6 +164,31 @@ def test_a_tool_of_its_own_ends_codex() -> None:
     ears = codex()
     assert tell(ears, {"type": "item.started", "item": {"type": "command_execution", "command": "ls"}}) == [True]
     assert "command_execution" in failure(ears).message
+
+
+LOG = "2026-11-20T11:42:49.898399Z  INFO"
+COMPLETED = (
+    f'{LOG} codex_otel.log_only: event.name="codex.sse_event" event.kind=response.completed input_token_count=72 '
+    "output_token_count=9 cached_token_count=8 cache_write_token_count=0 reasoning_token_count=4 tool_token_count=1"
+)
+REQUEST = f'{LOG} codex_otel.log_only: event.name="codex.api_request" duration_ms=20 attempt=0 endpoint="/responses"'
+CALLED = f"{LOG} codex_core::stream_events_utils: ToolCall: shell thread_id=01a1"
+
+
+def test_codex_is_ended_where_it_would_answer_a_call_nobody_offered() -> None:
+    ears = codex()
+    tell(ears, {"type": "item.completed", "item": {"type": "agent_message", "text": "hm"}})
+    assert [ears.complained(line) for line in (REQUEST, CALLED, COMPLETED)] == [False, False, True]
+    metadata = {"calls_not_offered": ["shell"]}
+    assert ears.answer(None) == Answer("hm", "done", Usage(72, 8, 0, 9, 4), "gpt-6.1-sol", "", metadata)
+    ears.complained(REQUEST)
+    assert ears.answer(None).usage == Usage(72 + 81, 8, 0, 9, 4, source="estimated")
+
+
+def test_a_reply_of_codex_without_calls_is_let_end_by_itself() -> None:
+    ears = codex()
+    forged = f"arguments={CALLED}"
+    assert not any(ears.complained(line) for line in (REQUEST, forged, COMPLETED))
 
 
 def test_a_reply_codex_cut_is_charged_by_estimate() -> None:

@@ -1,4 +1,4 @@
-"""What a subscription's program gets to see: a place of its own, a bare environment, a login and nothing that renews it."""
+"""What a subscription's program gets to see: its own place, a bare environment, a login it cannot use up."""
 
 import base64
 import fcntl
@@ -20,6 +20,12 @@ from pipeline.vendors.codex import login as codex_login
 from pipeline.vendors.gemini_cli import login as gemini_login
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+STRAY = """
+    ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_CUSTOM_HEADERS CLAUDE_CODE_USE_BEDROCK
+    CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CONFIG_DIR OPENAI_API_KEY OPENAI_BASE_URL CODEX_API_KEY CODEX_HOME GEMINI_API_KEY
+    GOOGLE_API_KEY GOOGLE_GEMINI_BASE_URL GOOGLE_CLOUD_PROJECT GOOGLE_APPLICATION_CREDENTIALS NODE_OPTIONS
+    GOOGLE_GENAI_USE_VERTEXAI GITHUB_TOKEN AWS_SECRET_ACCESS_KEY LD_PRELOAD XDG_CONFIG_HOME
+"""
 VENDORS = ("claude-code", "codex", "gemini-cli")
 
 
@@ -60,16 +66,7 @@ def test_what_a_dead_process_left_is_removed_and_what_a_living_one_holds_is_not(
 
 
 def test_nothing_of_the_environment_decides_who_pays_or_who_is_asked(tmp_path: Path) -> None:
-    stray = {
-        name: "stray"
-        for name in (
-            *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"),
-            *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "OPENAI_API_KEY"),
-            *("OPENAI_BASE_URL", "CODEX_API_KEY", "CODEX_HOME", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
-            *("GOOGLE_GEMINI_BASE_URL", "GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS", "NODE_OPTIONS"),
-            *("GOOGLE_GENAI_USE_VERTEXAI", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "XDG_CONFIG_HOME"),
-        )
-    }
+    stray = dict.fromkeys(STRAY.split(), "stray")
     passed = {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy:1", "NODE_EXTRA_CA_CERTS": "/ca.pem"}
     with private_place(tmp_path) as place:
         seen = scrubbed({**stray, **passed, "HOME": "/home/u"}, place, None)

@@ -58,8 +58,19 @@ async def all_gone(folder: Path, use: Callable[[Command], object], how: str) -> 
 async def test_lines_of_both_streams_arrive_and_the_exit_code_is_told(tmp_path: Path) -> None:
     said: list[str] = []
     complained: list[str] = []
-    source = "import sys, os\nprint(sys.stdin.read().upper())\nprint('é', end='')\nprint(dict(os.environ), file=sys.stderr)\nsys.exit(3)"
-    listener = Listener(lambda line: bool(said.append(line)), lambda line: bool(complained.append(line)))
+    source = (
+        "import sys, os\nprint(sys.stdin.read().upper())\nprint('é', end='')\n"
+        "print(dict(os.environ), file=sys.stderr)\nsys.exit(3)"
+    )
+
+    def hear(lines: list[str]) -> Callable[[str], bool]:
+        def heard(line: str) -> bool:
+            lines.append(line)
+            return False
+
+        return heard
+
+    listener = Listener(hear(said), hear(complained))
     code = await run(command(tmp_path, source, stdin=b"x" * 200_000), listener, seconds=20)
     assert (code, said) == (3, ["X" * 200_000, "é"])
     assert "'ONLY': 'this'" in complained[0]

@@ -12,6 +12,7 @@ from pipeline.vendors._private_place import Place
 from pipeline.vendors.codex import SURFACE
 from pipeline.vendors.codex.ears import CodexEars
 from pipeline.vendors.codex.login import LOGIN_HINT, access_token, login_copy
+from pipeline.vendors.codex.requests import LOGGED
 from stages.model import Model, ModelError
 
 SERVER = "https://chatgpt.com/backend-api/codex"  # where the program itself goes with this login
@@ -61,6 +62,7 @@ class CodexProgram:
             "skills.include_instructions": False,
             "project_doc_max_bytes": 0,
             "check_for_update_on_startup": False,
+            "analytics.enabled": False,
             "model_provider": "stagewright",
             "model_providers.stagewright": {
                 "name": "stagewright",
@@ -76,7 +78,7 @@ class CodexProgram:
         arguments = [*_ARGUMENTS, "--model", self.binding.model]
         arguments += [word for feature in _FEATURES_OFF for word in ("--disable", feature)]
         arguments += [word for key, value in settings.items() for word in ("--config", f"{key}={_toml(value)}")]
-        return [*arguments, "-"], {"CODEX_HOME": str(auth.parent)}
+        return [*arguments, "-"], {"CODEX_HOME": str(auth.parent), "RUST_LOG": LOGGED}
 
     def ears(self, ask: Ask) -> CodexEars:
         """See `_command_line.Program`."""

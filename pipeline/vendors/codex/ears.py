@@ -4,13 +4,14 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
 from pipeline.vendors._command_line import Answer
 from pipeline.vendors._counts import count
 from pipeline.vendors._wire import excerpt, kind_of, refused_before_generation
+from pipeline.vendors.codex.requests import Requests
 from pipeline.vendors.codex.reset import seconds_until
 from stages.model import ErrorKind, ModelError, StopReason, Usage
 
@@ -42,6 +43,7 @@ class CodexEars:
     text: str | None = None
     usage: dict[str, Any] | None = None
     failure: str | None = None
+    requests: Requests = field(default_factory=Requests)
     foreign: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -64,9 +66,9 @@ class CodexEars:
                 self.failure = str((event.get("error") or {}).get("message", ""))
         return False
 
-    def complained(self, line: str) -> bool:  # noqa: ARG002 - its log; what counts is in the events
-        """Listen no further."""
-        return False
+    def complained(self, line: str) -> bool:
+        """Take a line of the log; True where the program would go on by itself."""
+        return self.requests.heard(line)
 
     def _item(self, item: dict[str, Any]) -> bool:
         kind = str(item.get("type", ""))
@@ -88,12 +90,21 @@ class CodexEars:
             raise ModelError("protocol", f"codex used a tool of its own ({self.foreign[0]}), though they are off")
         if self.failure is not None:
             return self._failed(self.failure)
+        if self.usage is None and self.requests.called and self.requests.first:
+            return self._without_its_calls(self.requests.first)
         if self.usage is None:
             raise ModelError("protocol", "codex ended without an answer" + "".join(f"; {w}" for w in self.warnings[:1]))
         metadata = {"warnings": self.warnings} if self.warnings else {}
         # A refusal has no message at all; so has an empty reply, which is as good.
         stop: StopReason = "refused" if self.text is None else "done"
         return Answer(self.text or "", stop, _usage(self.usage), self.model, self.id, metadata)
+
+    def _without_its_calls(self, usage: Usage) -> Answer:
+        """Return a reply that called what nobody offered: its text counts, and a second request is charged."""
+        more = max(0, self.requests.begun - 1) * (usage.input + usage.output)
+        charged = replace(usage, input=usage.input + more, source="estimated") if more else usage
+        metadata = {"calls_not_offered": self.requests.called}
+        return Answer(self.text or "", "done", charged, self.model, self.id, metadata)
 
     def _failed(self, said: str) -> Answer:
         if "max_output_tokens" in said:
