@@ -64,7 +64,7 @@ def _events(body: Any, say: Say) -> list[tuple[str, Any]]:
     if say.stop == "refused":
         message["content"] = [{"type": "refusal", "refusal": say.text or "I cannot help with that."}]
     output = [message] if say.text or say.stop == "refused" else []
-    output += [
+    output += [  # calls of tools, after the text
         {
             "id": f"fc_{name}",
             "type": "function_call",

@@ -100,7 +100,7 @@ class CodexEars:
         return Answer(self.text or "", stop, _usage(self.usage), self.model, self.id, metadata)
 
     def _without_its_calls(self, usage: Usage) -> Answer:
-        """Return a reply that called what nobody offered: its text counts, and a second request is charged."""
+        """Return a reply that called what nobody offered; of its text, what was printed before the end."""
         more = max(0, self.requests.begun - 1) * (usage.input + usage.output)
         charged = replace(usage, input=usage.input + more, source="estimated") if more else usage
         metadata = {"calls_not_offered": self.requests.called}
