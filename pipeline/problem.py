@@ -51,10 +51,10 @@ Code = Literal[
     "SW404",  # base
     "SW405",  # branch
     "SW406",  # key not set
-    "SW407",  # address not set
-    "SW408",  # a program is missing
-    "SW409",  # a program's version
-    "SW410",  # a program's login
+    "SW411",  # address not set
+    "SW412",  # a program is missing
+    "SW413",  # a program's version
+    "SW414",  # a program's login
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

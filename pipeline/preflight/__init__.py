@@ -116,7 +116,7 @@ def _missing_addresses(request: PreflightRequest, loaded: Loaded | None) -> list
         if named is not None:
             message = f"the environment says that {vendor} is at {named!r} ({names}), which is no plain address"
         hint = f"type `export {surface.address_variables[0]}=https://...`, or set vendors.{vendor}.base_url"
-        found.append(problem("SW407", message, hint, at=_nearest(loaded, key), key=key))
+        found.append(problem("SW411", message, hint, at=_nearest(loaded, key), key=key))
     return found
 
 

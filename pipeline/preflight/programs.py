@@ -49,19 +49,19 @@ async def _program_problem(
     path = _found(name, environ)
     if path is None:
         hint = f"type `{program.install}`, or name it with vendors.{vendor}.command"
-        return "SW408", f"there is no program `{name}`, which {vendor} needs", hint
+        return "SW412", f"there is no program `{name}`, which {vendor} needs", hint
     said = await _version(path, environ)
     version = _VERSION.search(said)
     oldest, unknown = program.versions
     wanted = f"{_dotted(oldest)} or newer, below {_dotted(unknown)}"
     if version is None:
-        return "SW409", f"`{path} --version` says no version but {said[:100]!r}", f"install {wanted}"
+        return "SW413", f"`{path} --version` says no version but {said[:100]!r}", f"install {wanted}"
     numbers = tuple(int(part) for part in version.groups())
     if not oldest <= numbers < unknown:
         message = f"{path} is {version[0]}, and {vendor} is known to work with {wanted}"
-        return "SW409", message, f"type `{program.install}@{_dotted(oldest)}`"
+        return "SW413", message, f"type `{program.install}@{_dotted(oldest)}`"
     wrong = program.login(environ, time.time())
-    return ("SW410", f"{vendor} is not logged in: {wrong}", program.login_hint) if wrong else None
+    return ("SW414", f"{vendor} is not logged in: {wrong}", program.login_hint) if wrong else None
 
 
 def _found(name: str, environ: Mapping[str, str]) -> str | None:

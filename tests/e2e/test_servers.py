@@ -70,5 +70,5 @@ def test_what_is_missing_is_said_before_anything_is_spent(tmp_path: Path) -> Non
     assert done.returncode == 3
     assert "SW406" in done.stdout + done.stderr
     assert "AZURE_OPENAI_API_KEY or AZURE_API_KEY is empty" in done.stdout + done.stderr
-    assert "SW407" in done.stdout + done.stderr
+    assert "SW411" in done.stdout + done.stderr
     assert "type `export AZURE_OPENAI_ENDPOINT=https://...`" in done.stdout + done.stderr

@@ -49,7 +49,7 @@ def test_a_missing_program_is_named_with_what_to_type(tmp_path: Path) -> None:
     result = found(project(tmp_path, CODEX), environ=environ(tmp_path, PATH="/nowhere"))
     assert lines(result) == [
         (
-            f"SW408 {WHERE}: there is no program `codex`, which codex needs; "
+            f"SW412 {WHERE}: there is no program `codex`, which codex needs; "
             "type `npm install -g @openai/codex`, or name it with vendors.codex.command"
         )
     ]
@@ -61,7 +61,7 @@ def test_a_version_nobody_knows_is_refused(version: str, tmp_path: Path) -> None
     log_in(tmp_path)
     assert lines(found(project(tmp_path, CODEX), environ=environ(tmp_path))) == [
         (
-            f"SW409 {WHERE}: {program} is {version}, and codex is known to work with 0.169.0 or newer, below 1; "
+            f"SW413 {WHERE}: {program} is {version}, and codex is known to work with 0.169.0 or newer, below 1; "
             "type `npm install -g @openai/codex@0.169.0`"
         )
     ]
@@ -70,14 +70,14 @@ def test_a_version_nobody_knows_is_refused(version: str, tmp_path: Path) -> None
 def test_a_program_that_says_no_version_is_refused(tmp_path: Path) -> None:
     program = stand_in(tmp_path, "hello")
     (line,) = lines(found(project(tmp_path, CODEX), environ=environ(tmp_path)))
-    assert line.startswith(f"SW409 {WHERE}: `{program} --version` says no version but 'hello'; install 0.169.0")
+    assert line.startswith(f"SW413 {WHERE}: `{program} --version` says no version but 'hello'; install 0.169.0")
 
 
 def test_no_login_is_refused_with_how_to_get_one(tmp_path: Path) -> None:
     stand_in(tmp_path, "codex-cli 0.169.0")
     (line,) = lines(found(project(tmp_path, CODEX), environ=environ(tmp_path)))
     assert line == (
-        f"SW410 {WHERE}: codex is not logged in: there is no login in {tmp_path}/.codex/auth.json; "
+        f"SW414 {WHERE}: codex is not logged in: there is no login in {tmp_path}/.codex/auth.json; "
         "log in with `codex login`"
     )
 
@@ -96,7 +96,7 @@ def test_an_optional_token_needs_no_variable_but_the_login_is_judged(tmp_path: P
     stand_in(tmp_path, "2.1.328 (Claude Code)", name="claude")
     text = changed(SOUND, ("vendor: google", "vendor: claude-code"), ("gemini-3.8-flash", "claude-opus-5-5"))
     folder = project(tmp_path, text)
-    assert [each.code for each in found(folder, environ=environ(tmp_path)).problems] == ["SW410"]
+    assert [each.code for each in found(folder, environ=environ(tmp_path)).problems] == ["SW414"]
     result = found(folder, environ=environ(tmp_path, CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat01-x"))
     assert lines(result) == []
     assert result.keys["claude-code"] == "sk-ant-oat01-x"
