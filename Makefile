@@ -5,7 +5,7 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image images demo test lint types format bench lock clean
+.PHONY: help setup engine image images demo test test-slow test-clis lint types format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ demo: image ## play the recorded session on the example repository: no model, no
 
 test: images ## all tests, Docker tests included
 	.venv/bin/python -m pytest
+
+test-clis: image ## the real command-line programs against loopback servers; installs them into .cache/clis (needs Node)
+	@bin/clis
+	.venv/bin/python -m pytest -m clis tests/clis
 
 test-slow: image ## the tests that take a minute or more
 	.venv/bin/python -m pytest -m slow
@@ -55,4 +59,4 @@ lock: setup ## write requirements.lock anew; needs uv
 	    --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the other targets made in this folder
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

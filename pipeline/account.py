@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from pipeline.calls import COUNTS, CallRow
-from pipeline.events import AnyEvent, AttemptEnded, AttemptStarted, RunEnded, RunResumed, RunStarted
+from pipeline.events import AnyEvent, AttemptEnded, AttemptStarted, CallSettled, RunEnded, RunResumed, RunStarted
 from pipeline.journal import Stored
 from pipeline.state import RunState, fold
 from stages.artifacts import STAGES, StageName
@@ -78,6 +78,13 @@ class Account:
     def of(self, stage: StageName) -> tuple[AttemptAccount, ...]:
         """Return a stage's attempts in the order they began."""
         return tuple(attempt for attempt in self.attempts if attempt.started.stage == stage)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what preflight warned of, and what was put otherwise for a server; each once."""
+        settled = self.each(CallSettled)
+        adapted = (f"{call.vendor}/{call.model}: {words}" for call in settled for words in call.adapted)
+        return tuple(dict.fromkeys((*self.started.warnings, *adapted)))
 
     def each(self, kind: type[Event]) -> tuple[Event, ...]:
         """Return every event of one kind."""

@@ -102,7 +102,7 @@ async def _stage_result(
     workspace, observer, start = place
     with anyio.move_on_after(rung.timeout) as scope:
         deadline = ScopeDeadline(scope)
-        ceiling = _ceiling(rung)
+        ceiling = _ceiling(run, rung)
         tools = Tools(_model(run, step, rung, deadline), workspace, observer, deadline.remaining, ceiling)
         context = stage_context(run, step, start, tools)
         try:
@@ -125,8 +125,8 @@ def _unacceptable(error: UnacceptableChangeError) -> Failure:
     return Failure(kind="gate", code=error.code, message=str(error), location=error.path)
 
 
-def _ceiling(rung: Rung) -> int:
-    vendor = surface(rung.vendor)
+def _ceiling(run: Run, rung: Rung) -> int:
+    vendor = surface(run.settings.surface_of(rung.vendor))
     row = vendor.capabilities(rung.like or rung.model) or vendor.vendor_row
     return max(rung.max_output_tokens, row.max_output_tokens)
 
@@ -142,11 +142,13 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         api_key=run.keys.get(rung.vendor),
         cache_key=f"{run.run_id}:{step.stage}",
         replies=vendor.replies if vendor else None,
+        api=vendor.api if vendor else None,
+        command=vendor.command if vendor else None,
     )
     return MeteredModel(
         lambda: _veiled(run, rung, binding),
         ledger=run.ledger,
-        seat=Seat(step.stage, step.item, step.number, rung.vendor, rung.model, _ceiling(rung)),
+        seat=Seat(step.stage, step.item, step.number, rung.vendor, rung.model, _ceiling(run, rung)),
         pricing=pricing(rung.vendor, rung.model, run.settings),
         deadline=deadline,
         clock=run.seams.clock,
@@ -156,7 +158,7 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
 
 async def _veiled(run: Run, rung: Rung, binding: Binding) -> Model:
     """Return the vendor's model behind a veil: no key of this run is ever part of what it is sent."""
-    return VeiledModel(await run.seams.connect(rung.vendor, binding), tuple(run.keys.values()))
+    return VeiledModel(await run.seams.connect(run.settings.surface_of(rung.vendor), binding), tuple(run.keys.values()))
 
 
 async def _take_tree(run: Run, step: RunAttempt, draft: Draft, place: tuple[Workspace, Snapshot]) -> None:

@@ -9,6 +9,7 @@ from pipeline.account import Account, AttemptAccount, ModelAccount, Spending
 from pipeline.archive import ArchivedRun
 from pipeline.errors import EXIT_CODES
 from pipeline.problem import Problem
+from pipeline.quota import quota
 from stages.artifacts import STAGES, Failure
 
 
@@ -88,6 +89,7 @@ def _model(entry: ModelAccount) -> dict[str, Any]:
         "errors": entry.spending.errors,
         "usage": _usage(entry.spending),
         "cost": entry.spending.cost_text,
+        "quota": quota(entry.vendor),
     }
 
 

@@ -1,6 +1,6 @@
 """The worst case a configuration allows, worked out from the configuration alone. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from pipeline.config.network_rules import network_in_words
 from pipeline.config.scalars import show_duration
 from pipeline.config.settings import Rung, Settings, StageSettings
 from pipeline.prices import pricing
+from pipeline.quota import quota
 from stages.artifacts import STAGES, StageName
 
 HEADROOM = 4_000
@@ -44,6 +45,7 @@ class Envelope:
     unpriced: tuple[str, ...]
     network: str
     folder: str
+    by_subscription: tuple[str, ...]
     defaults: tuple[str, ...]
 
 
@@ -63,7 +65,8 @@ def envelope(settings: Settings, *, defaults: Sequence[str] = ()) -> Envelope:
         unbounded_seconds=total,
         cost=max(known) if len(known) == len(ceilings) else None,
         cost_limit=settings.limits.cost,
-        unpriced=tuple("/".join(name) for name, ceiling in ceilings.items() if ceiling is None),
+        unpriced=tuple(_unpriced(ceilings, subscription=False)),
+        by_subscription=tuple(_unpriced(ceilings, subscription=True)),
         network=network_in_words(settings.sandbox),
         folder=settings.repo.subdir,
         defaults=tuple(defaults),
@@ -102,6 +105,11 @@ def _ceiling(vendor: str, model: str, settings: Settings) -> Decimal | None:
     price = pricing(vendor, model, settings)
     tokens = settings.limits.tokens
     return max(price.ceiling(tokens, 0), price.ceiling(0, tokens)) if price else None
+
+
+def _unpriced(ceilings: Mapping[tuple[str, str], Decimal | None], *, subscription: bool) -> Iterable[str]:
+    missing = (name for name, ceiling in ceilings.items() if ceiling is None)
+    return ("/".join(name) for name in missing if (quota(name[0]) is not None) == subscription)
 
 
 def render(found: Envelope) -> str:
@@ -170,8 +178,10 @@ def _cost_lines(found: Envelope) -> Iterable[str]:
         yield f"  cost: at most ${found.cost_limit} (limits.cost)"
     elif found.cost is not None:
         yield f"  cost: at most ${found.cost:.2f} for these tokens at the dearest price; cache reads come on top"
-    else:
+    elif found.unpriced:
         yield f"  cost: unknown, no price for {', '.join(found.unpriced)}"
+    if found.by_subscription:
+        yield f"  quota: {', '.join(found.by_subscription)} counts against your subscription, not in dollars"
 
 
 def _count(number: int, word: str) -> str:

@@ -196,7 +196,10 @@ class CallReserved(Frozen):
 
 
 class CallSettled(Frozen):
-    """What a call came to. `tokens` is what the breaker charged; `error` is a vendor failure that was charged."""
+    """What a call came to. `tokens` is what the breaker charged; `error` is a vendor failure that was charged.
+
+    `adapted` says what was put otherwise for a server that does not take all of the protocol.
+    """
 
     kind: Literal["call.settled"] = "call.settled"
     key: str
@@ -213,6 +216,7 @@ class CallSettled(Frozen):
     error: str | None = None
     overrun: bool = False
     seconds: float = 0.0
+    adapted: tuple[str, ...] = ()
 
 
 class CallRefused(Frozen):

@@ -39,6 +39,7 @@ async def examine(environ: Mapping[str, str], state: Path) -> list[Finding]:
         await to_thread.run_sync(_git),
         *await _docker(),
         *_keys(environ),
+        *_programs(environ),
         _state(state),
     ]
 
@@ -90,13 +91,28 @@ async def _image(recipe: Recipe, short: str) -> Finding:
 def _keys(environ: Mapping[str, str]) -> list[Finding]:
     findings = []
     for name in loader.surface_names():
-        variables = loader.surface(name).key_variables
+        surface = loader.surface(name)
+        variables = surface.key_variables
         holder = next((variable for variable in variables if environ.get(variable, "").strip()), None)
         if variables and holder:
             findings.append(Finding("key", good=True, text=f"{name}: {holder} is set"))
-        elif variables:
+        elif variables and not surface.key_optional:
             text = f"{name}: {' or '.join(variables)} is not set"
             findings.append(Finding("key", good=None, text=text, hint=f"to use it, type `export {variables[0]}=...`"))
+    return findings
+
+
+def _programs(environ: Mapping[str, str]) -> list[Finding]:
+    """Say which programs of subscription vendors are here; their versions and logins are `check`'s to judge."""
+    findings = []
+    for name in loader.surface_names():
+        program = loader.surface(name).program
+        path = shutil.which(program.name, path=environ.get("PATH")) if program else None
+        if program and path:
+            findings.append(Finding("program", good=True, text=f"{name}: {path}"))
+        elif program:
+            text, hint = f"{name}: there is no `{program.name}`", f"to use it, type `{program.install}`"
+            findings.append(Finding("program", good=None, text=text, hint=hint))
     return findings
 
 

@@ -10,6 +10,11 @@ def key_names(vendor: VendorSettings) -> tuple[str, ...]:
     return (vendor.api_key_env, *vendor.other_key_envs) if vendor.api_key_env else ()
 
 
+def key_required(vendor: VendorSettings) -> bool:
+    """Say whether a vendor cannot be used without a key."""
+    return bool(key_names(vendor)) and not vendor.key_optional
+
+
 def vendor_key(vendor: VendorSettings, environ: Mapping[str, str]) -> str | None:
     """Return a vendor's key, None when no variable of its holds one."""
     found = (environ.get(name, "").strip() for name in key_names(vendor))

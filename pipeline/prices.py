@@ -13,6 +13,7 @@ from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
 from pipeline.config.settings import Price, Settings
 from pipeline.loader import UnknownVendorError, surface
+from pipeline.quota import quota
 from stages.model import Usage
 
 _MILLION = Decimal(1_000_000)
@@ -72,8 +73,11 @@ def pricing(vendor: str, rung_model: str, settings: Settings, *, at: datetime | 
     """Return what a vendor's model costs (at a time, now if left out), None where nobody knows.
 
     The user's word counts first: the prices of the model's own declaration, then those of the vendor's entry (by
-    id, then `*`); then the catalogue; then whatever the model named by `like` costs.
+    id, then `*`); then the catalogue; then whatever the model named by `like` costs. What a subscription pays for
+    has no price per token.
     """
+    if quota(vendor) is not None:
+        return None
     declared = next((each for each in settings.models.values() if each.id == rung_model), None)
     if declared and declared.prices:
         return _own(declared.prices, f"models: {rung_model}")

@@ -56,6 +56,10 @@ Code = Literal[
     "SW408",  # runtime
     "SW409",  # files of the base commit
     "SW410",  # the project's folder is not there
+    "SW411",  # address not set
+    "SW412",  # a program is missing
+    "SW413",  # a program's version
+    "SW414",  # a program's login
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

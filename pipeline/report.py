@@ -76,7 +76,7 @@ def extended(document: dict[str, Any], run: ArchivedRun) -> dict[str, Any]:
         "ended": ended.model_dump(mode="json") if ended else None,
         "manifest": told.state.manifest.model_dump(mode="json") if told.state.manifest else None,
         "reviews": [e.ended.review.model_dump(mode="json") for e in told.attempts if e.ended and e.ended.review],
-        "warnings": list(told.started.warnings),
+        "warnings": list(told.warnings),
         "flags": [flag.model_dump(mode="json") for flag in ended.flags] if ended else [],
         **happened,
     }

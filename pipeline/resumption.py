@@ -13,7 +13,7 @@ from pipeline.database import Store
 from pipeline.errors import UsageError
 from pipeline.events import RunResumed, RunStarted
 from pipeline.journal import Journal
-from pipeline.keys import key_names, vendor_key
+from pipeline.keys import key_names, key_required, vendor_key
 from pipeline.ledger import Ledger
 from pipeline.opening import Resumption
 from pipeline.problem import PreflightError, Problem, problem
@@ -119,7 +119,7 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     stages = filter(None, map(settings.stage, STAGES))
     vendors = [settings.vendors[name] for name in dict.fromkeys(r.vendor for stage in stages for r in stage.rungs)]
     keys = {vendor.name: vendor_key(vendor, environ) for vendor in vendors if key_names(vendor)}
-    missing = [vendor for vendor in vendors if keys.get(vendor.name, "") is None]
+    missing = [vendor for vendor in vendors if key_required(vendor) and keys[vendor.name] is None]
     if missing:
         raise PreflightError([_missing(vendor.name, key_names(vendor)) for vendor in missing])
     return {name: key for name, key in keys.items() if key is not None}

@@ -12,6 +12,7 @@ from pipeline.events import (
     GateRejected,
     RouteChosen,
 )
+from pipeline.quota import quota
 from pipeline.wording import money, one_line
 from stages.artifacts import STAGES, Finding
 
@@ -110,7 +111,8 @@ def models(run: ArchivedRun) -> Lines:
         tokens = (usage["input"], usage["cache_read"], usage["output"], spent.counted)
         amounts = (f"{number:,}" for number in tokens)
         rows.append((f"{entry.vendor}/{entry.model}", spent.calls, spent.errors, *amounts, money(spent.cost)))
-    return _section("Models", _table(columns, rows))
+    paid = dict.fromkeys(f"* `{entry.vendor}`: {said}" for entry in run.account.models if (said := quota(entry.vendor)))
+    return _section("Models", [*_table(columns, rows), *([""] if paid else []), *paid])
 
 
 def breaker(run: ArchivedRun) -> Lines:
@@ -135,8 +137,8 @@ def receipt(run: ArchivedRun) -> Lines:
 
 
 def warnings(run: ArchivedRun) -> Lines:
-    """Return what preflight warned of."""
-    return _section("Warnings", [f"* {one_line(warning)}" for warning in run.account.started.warnings])
+    """Return what preflight warned of, and what a server does not take."""
+    return _section("Warnings", [f"* {one_line(warning)}" for warning in run.account.warnings])
 
 
 def _section(title: str, lines: Lines) -> Lines:

@@ -12,6 +12,7 @@ from pipeline.calls import Reservation
 from pipeline.errors import BudgetOpenError
 from pipeline.events import CallRefused, CallSettled
 from pipeline.journal import Journal
+from pipeline.surface import ADAPTED
 from pipeline.transcript import dump_reply, usage_json
 from stages.model import ModelError, Reply, Usage
 
@@ -138,6 +139,7 @@ def _settled(journal: Journal, reservation: Reservation, outcome: Outcome, *, ov
         error=outcome.error,
         overrun=overrun,
         seconds=(journal.now() - reservation.started).total_seconds(),
+        adapted=tuple(outcome.reply.metadata.get(ADAPTED, ())) if outcome.reply else (),
     )
 
 

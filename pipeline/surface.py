@@ -4,11 +4,14 @@ A vendor is a module or package of `pipeline/vendors/` with an attribute `SURFAC
 module that `Surface.adapter` names, which the loader imports in a worker thread when the first call is due.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from stages.model import Effort, Model
+
+Api = Literal["responses", "chat", "auto"]
+ADAPTED = "adapted"  # key of `Reply.metadata`: sentences on what was put otherwise for the server that replied
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,23 @@ class Binding:
     api_key: str | None
     cache_key: str
     replies: str | None = None
+    api: Api | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The command-line program behind a vendor that a subscription pays for.
+
+    `versions` are the oldest that is supported and the first that is not. `login` is what is wrong with the user's
+    own login at a time (UTC seconds), None where nothing is; it looks at files and variables and asks nobody.
+    """
+
+    name: str
+    install: str
+    versions: tuple[tuple[int, ...], tuple[int, ...]]
+    login: Callable[[Mapping[str, str], float], str | None]
+    login_hint: str
 
 
 class Adapter(Protocol):
@@ -53,7 +73,9 @@ class Surface:
 
     `key_variables` are the environment variables that may hold the key, first set wins; empty means keyless.
     `price_provider` is its name in the price catalogue. `capabilities` maps a model id to its row or None;
-    `vendor_row` is the row for a model only a user vouches for.
+    `vendor_row` is the row for a model only a user vouches for; a vendor that `vouches` serves whatever its server
+    has. `apis` are the protocols to choose from. `address` reads the server's address from `address_variables`.
+    With a `program` there is no price per token: calls are paid by the subscription its user is logged in with.
     """
 
     name: str
@@ -64,3 +86,9 @@ class Surface:
     capabilities: Callable[[str], Capabilities | None]
     vendor_row: Capabilities
     default_base_url: str | None = None
+    apis: tuple[Api, ...] = ()
+    key_optional: bool = False
+    vouches: bool = False
+    address_variables: tuple[str, ...] = ()
+    address: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
+    program: Program | None = None

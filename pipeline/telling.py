@@ -110,7 +110,8 @@ def _(event: CallReserved) -> str:
 def _(event: CallSettled) -> str:
     failed = f", failed: {event.error}" if event.error else ""
     more = ", more than was reserved" if event.overrun else ""
-    return f"{event.stage} call {event.turn}: {_priced(event.tokens, event.cost)}{failed}{more}"
+    adapted = f"; {'; '.join(event.adapted)}" if event.adapted else ""
+    return f"{event.stage} call {event.turn}: {_priced(event.tokens, event.cost)}{failed}{more}{adapted}"
 
 
 @_words.register

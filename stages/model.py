@@ -26,10 +26,11 @@ class ModelError(Exception):
 
     `retry_after` is seconds from now where the vendor named a time. `generated` is False only when the vendor
     certainly refused before generating (4xx, 503, 529, connection refused): nothing can have been billed.
-    `input_reported` is (input, cache_read) where a stream reported them before it broke.
+    `input_reported` is (input, cache_read) where a stream reported them before it broke. `parameter` is what the
+    vendor says it refused of the request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a failure, each part by name
         self,
         kind: ErrorKind,
         message: str,
@@ -38,6 +39,7 @@ class ModelError(Exception):
         generated: bool = True,
         input_reported: tuple[int, int] | None = None,
         status: int | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -46,6 +48,7 @@ class ModelError(Exception):
         self.generated = generated
         self.input_reported = input_reported
         self.status = status
+        self.parameter = parameter
 
 
 @dataclass(frozen=True, slots=True)

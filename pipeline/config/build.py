@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import loader
 from pipeline.config.keypath import child
 from pipeline.config.knowledge import resolved_like
+from pipeline.config.own_vendors import OWN
 from pipeline.config.repo_rules import repository_settings
 from pipeline.config.report import Report
 from pipeline.config.rungs import StageDraft
@@ -19,6 +21,7 @@ from pipeline.config.settings import (
     StageSettings,
     VendorSettings,
 )
+from pipeline.config.vendor_rules import vendor_address
 from pipeline.surface import Surface
 from stages.artifacts import STAGES, StageName
 
@@ -38,28 +41,44 @@ def declared_models(document: Mapping[str, Any]) -> dict[str, ModelDeclaration]:
 
 
 def vendor_settings(
-    document: Mapping[str, Any], drafts: Sequence[StageDraft], folder: Path, surfaces: Mapping[str, Surface]
+    document: Mapping[str, Any],
+    drafts: Sequence[StageDraft],
+    folder: Path,
+    surfaces: Mapping[str, Surface],
+    environ: Mapping[str, str],
 ) -> dict[str, VendorSettings]:
     """Return the settings of every vendor that has an entry or serves a rung."""
     entries = document.get("vendors", {})
     used = {rung.values.get("vendor") for stage in drafts for rung in stage.rungs if rung.row is not None}
     names = sorted({*entries, *used} - {None})
-    return {name: _vendor(name, entries.get(name, {}), folder, surfaces[name].key_variables) for name in names}
+    return {name: _vendor(name, entries.get(name, {}), folder, surfaces[name], environ) for name in names}
 
 
-def _vendor(name: str, entry: Mapping[str, Any], folder: Path, variables: tuple[str, ...]) -> VendorSettings:
+def _vendor(
+    name: str, entry: Mapping[str, Any], folder: Path, surface: Surface, environ: Mapping[str, str]
+) -> VendorSettings:
+    variables = surface.key_variables
     if "api_key" in entry:
         variables = ()
     elif "api_key_env" in entry:
         variables = (entry["api_key_env"],)
     return VendorSettings(
         name=name,
-        base_url=entry.get("base_url"),
+        surface=OWN if surface.name not in loader.surface_names() else None,
+        api=entry.get("api"),
+        base_url=entry.get("base_url") or vendor_address(surface, environ),
+        key_optional=surface.key_optional and "api_key_env" not in entry,
         api_key_env=variables[0] if variables else None,
         other_key_envs=tuple(variables[1:]),
         prices={model: Price(**prices) for model, prices in entry.get("prices", {}).items() if _complete(prices)},
+        command=_command(entry["command"], folder) if "command" in entry else None,
         replies=str((folder / entry["replies"]).resolve()) if "replies" in entry else None,
     )
+
+
+def _command(text: str, folder: Path) -> str:
+    """Return a program as it is started: a path is one of the config's folder, a word is looked for on PATH."""
+    return str((folder / Path(text).expanduser()).resolve()) if "/" in text else text
 
 
 def _price(entry: Mapping[str, Any] | None) -> Price | None:

@@ -64,7 +64,7 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A mapping whose keys are the user's names; with `vendors`, only names of known vendors are built yet."""
+    """A mapping whose keys are the user's names; with `vendors`, only names of known vendors fit."""
 
     of: "Kind"
     names: str

@@ -68,8 +68,8 @@ MODEL = Either(Text(), Record((
 )))  # fmt: skip
 
 VENDOR = Record((
-    Key("api", Choice(("responses",), later=("chat", "auto")), "the wire protocol of an OpenAI-compatible server",
-        "api: responses"),
+    Key("api", Choice(("responses", "chat", "auto")), "the wire protocol of an OpenAI-compatible server",
+        "api: chat"),
     Key("base_url", Text(), "the server, as the vendor's SDK takes it (openai's ends in /v1)",
         'base_url: "https://gateway.example/v1"'),
     Key("api_key_env", VARIABLE, "the environment variable that holds the key", "api_key_env: OPENAI_API_KEY"),
@@ -78,6 +78,8 @@ VENDOR = Record((
     Key("prices", Named(PRICES, "a model id, or * for every model"), "prices by model id",
         'prices: {"*": {input: 0, output: 0}}'),
     Key("replies", Text(), "scripted: the file with the recorded replies", "replies: replies.yaml"),
+    Key("command", Text(), "the program of a vendor that a subscription pays for, when PATH has another or none",
+        "command: /opt/claude/bin/claude"),
 ), name="vendor")  # fmt: skip
 
 FALLBACK = Many(Record((
@@ -213,7 +215,8 @@ FILE = Record((
     Key("limits", LIMITS, "the bounds of a run", "limits: {tokens: 1_500_000, wall_clock: 2h}", required=True),
     Key("models", Named(MODEL, "an alias"), "aliases and models newer than our tables",
         "models: {opus: claude-opus-5-5}"),
-    Key("vendors", Named(VENDOR, "a vendor", vendors=True), "where and with which key vendors are reached",
+    Key("vendors", Named(VENDOR, "a vendor", vendors=True),
+        "where and with which key vendors are reached, and servers of your own",
         "vendors: {anthropic: {...}}"),
     Key("stages", STAGES_RECORD, "one entry per stage", "stages: {planner: {...}, ...}", required=True),
     Key("checks", Many(CHECK, least=1), "what must be green; the runner runs them",

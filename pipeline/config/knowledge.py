@@ -10,9 +10,6 @@ from pipeline.config.words import nearest
 from pipeline.prices import catalogue_knows, catalogue_models
 from pipeline.surface import Capabilities, Surface
 
-COMMAND_LINE_VENDORS = ("claude-code", "codex", "gemini-cli")
-PRESETS = ("ollama", "lm-studio", "lmstudio", "vllm", "openrouter", "litellm", "azure")
-
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -61,10 +58,9 @@ class Knowledge:
             return self.surfaces[vendor]
         guess = nearest(vendor, tuple(self.surfaces))
         known = f"known: {', '.join(self.surfaces)}"
-        if vendor in COMMAND_LINE_VENDORS or vendor in PRESETS:
-            self.report.refuse("SW109", key, f"the vendor `{vendor}` is not built yet", known)
-        elif child("vendors", vendor) not in self.report.positions:  # an entry of its own has been refused
-            hint = f"did you mean `{guess}`?" if guess else known
+        if child("vendors", vendor) not in self.report.positions:  # an entry of its own has been refused
+            own = f"or give it an entry of its own: `{child('vendors', vendor)}: {{base_url: ...}}`"
+            hint = f"did you mean `{guess}`?" if guess else f"{known}; {own}"
             self.report.refuse("SW201", key, f"unknown vendor `{vendor}`", hint)
         return None
 
@@ -101,15 +97,16 @@ class Knowledge:
             return f"`vendors.{surface.name}.base_url`"
         if surface.price_provider and catalogue_knows(surface.price_provider, model.id):
             return "the price catalogue"
-        return None
+        return f"`{surface.name}`'s own server" if surface.vouches else None
 
     def _hint(self, surface: Surface, model: str) -> str:
-        owner = next((name for name, other in self.surfaces.items() if model in other.models), None)
+        apis = {name: other for name, other in self.surfaces.items() if other.program is None}
+        owner = next((name for name, other in apis.items() if model in other.models), None)
         if owner is not None and owner != surface.name:
             return f"it is a model of `{owner}`"
         listed = catalogue_models(surface.price_provider) if surface.price_provider else ()
         guess = nearest(model, [*surface.models, *listed, *self.models])
         declare = "declare it under `models:` if it is newer than this version"
-        return (
-            f"did you mean `{guess}`? Else {declare}" if guess else f"known: {', '.join(surface.models)}; or {declare}"
-        )
+        if guess:
+            return f"did you mean `{guess}`? Else {declare}"
+        return f"known: {', '.join(surface.models)}; or {declare}" if surface.models else declare

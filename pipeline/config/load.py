@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline import loader
 from pipeline.config.build import build_settings, declared_models, instructions, vendor_settings
 from pipeline.config.check_rules import check_checks, check_sandbox
 from pipeline.config.defaults import defaults_in_force
@@ -18,6 +17,7 @@ from pipeline.config.keys import FILE
 from pipeline.config.knowledge import Knowledge
 from pipeline.config.network_rules import check_network
 from pipeline.config.overrides import override
+from pipeline.config.own_vendors import known_vendors
 from pipeline.config.price_rules import check_prices
 from pipeline.config.reader import FormatReader
 from pipeline.config.repo_rules import check_repo, project_folder
@@ -39,7 +39,7 @@ class Partial:
 
     `users` has, for each vendor that serves a rung, the key path of the first that names it. `checks` is None
     when the names could not all be read, `sandbox` where it has problems. `efforts` says which stages run at their
-    model's own effort.
+    model's own effort, `addresses` where servers are that the file gives no address.
     """
 
     sandbox: SandboxSettings | None = None
@@ -48,6 +48,7 @@ class Partial:
     vendors: Mapping[str, VendorSettings] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     efforts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,14 @@ def _judged(
     trusted: bool,
 ) -> Loaded:
     root = _tree(text, overrides, report) if text is not None else None
-    surfaces = {name: loader.surface(name) for name in loader.surface_names()}
+    surfaces = known_vendors(root)
     document: Any = None
     if root is not None:
         variables = Variables(environ, _key_names(root, surfaces))
         document = FormatReader(report, variables, FILE, tuple(surfaces), trusted).read(root, FILE, "")
     settings, partial = None, Partial()
     if isinstance(document, dict):
-        settings, partial = _resolved(document, folder, surfaces, report, trusted=trusted)
+        settings, partial = _resolved(document, folder, surfaces, report, environ=environ, trusted=trusted)
     return Loaded(
         settings=settings,
         problems=in_order(report.problems),
@@ -112,7 +113,9 @@ def _judged(
         text=text or "",
         positions=report.positions,
         notes=tuple(report.notes),
-        defaults=(*defaults_in_force(document, FILE), *partial.efforts) if isinstance(document, dict) else (),
+        defaults=(*defaults_in_force(document, FILE), *partial.efforts, *partial.addresses)
+        if isinstance(document, dict)
+        else (),
         partial=partial,
     )
 
@@ -164,27 +167,36 @@ def _key_names(root: Node, surfaces: Mapping[str, Surface]) -> frozenset[str]:
 
 
 def _resolved(
-    document: Mapping[str, Any], folder: Path, surfaces: Mapping[str, Surface], report: Report, *, trusted: bool
+    document: Mapping[str, Any],
+    folder: Path,
+    surfaces: Mapping[str, Surface],
+    report: Report,
+    *,
+    environ: Mapping[str, str],
+    trusted: bool,
 ) -> tuple[Settings | None, Partial]:
     entries = document.get("vendors", {})
     drafts = stage_drafts(document, Knowledge(surfaces, document.get("models", {}), entries, report), report)
     check_stages(document, drafts, report)
-    check_vendors(entries, drafts, folder, report, trusted=trusted)
+    check_vendors(entries, drafts, surfaces, folder, report, trusted=trusted)
     check_checks(document, report)
     check_sandbox(document, report)
     check_repo(document, report)
     check_network(document, report, trusted=trusted)
-    vendors = vendor_settings(document, drafts, folder, surfaces)
+    vendors = vendor_settings(document, drafts, folder, surfaces, environ)
     # Prices depend on models and vendors alone, and are judged even where the rest is not valid yet.
     priced = Settings.model_construct(models=declared_models(document), vendors=vendors)
     check_prices(document, drafts, priced, report)
     texts = instructions(drafts, folder, report)
-    partial = _partial(document, drafts, vendors)
+    partial = _partial(document, drafts, vendors, surfaces)
     return None if report.problems else build_settings(document, drafts, texts, vendors), partial
 
 
 def _partial(
-    document: Mapping[str, Any], drafts: Sequence[StageDraft], vendors: Mapping[str, VendorSettings]
+    document: Mapping[str, Any],
+    drafts: Sequence[StageDraft],
+    vendors: Mapping[str, VendorSettings],
+    surfaces: Mapping[str, Surface],
 ) -> Partial:
     checks = [check.get("name") if isinstance(check, dict) else None for check in document.get("checks", ())]
     users: dict[str, str] = {}
@@ -192,6 +204,12 @@ def _partial(
         users.setdefault(rung.values["vendor"], rung.where("vendor"))
     names = tuple(name for name in checks if name is not None)
     complete = names if checks and len(names) == len(checks) else None
+    written = document.get("vendors", {})
+    addresses = tuple(
+        f"vendors.{name}.base_url = {vendor.base_url}"
+        for name, vendor in vendors.items()
+        if vendor.base_url and surfaces[name].address_variables and "base_url" not in written.get(name, {})
+    )
     return Partial(
         sandbox=_sandbox(document),
         checks=complete,
@@ -199,6 +217,7 @@ def _partial(
         vendors=vendors,
         users=users,
         efforts=default_efforts(drafts),
+        addresses=addresses,
     )
 
 

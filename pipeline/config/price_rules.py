@@ -9,6 +9,7 @@ from pipeline.config.report import Report
 from pipeline.config.rungs import RungDraft, StageDraft
 from pipeline.config.settings import Settings
 from pipeline.prices import pricing
+from pipeline.quota import quota
 
 SAMPLE = 1_000  # tokens in and out by which two models are compared, below every long-context tier
 
@@ -37,6 +38,11 @@ def _price(rung: RungDraft, priced: Settings) -> Decimal | None:
 def _refuse(rung: RungDraft, limit: str, report: Report) -> None:
     vendor, model = rung.values["vendor"], rung.model.id if rung.model else ""
     place = child(child(child("vendors", vendor), "prices"), model)
+    if quota(vendor) is not None:
+        message = f"{vendor} is paid by subscription, not in dollars, and {limit} is set"
+        hint = f"remove {limit} and let limits.tokens bound the run, or name another vendor"
+        report.refuse("SW204", rung.where("model"), message, hint)
+        return
     hint = f"add `{place}: {{input: ..., output: ...}}`, or remove {limit}"
     report.refuse("SW204", rung.where("model"), f"{model} has no known price, and {limit} is set", hint)
 

@@ -150,8 +150,8 @@ class FormatReader:
         if guess:
             self.report.refuse("SW201", here, f"unknown vendor `{name}`", f"did you mean `{guess}`?")
         else:
-            known = ", ".join(self.vendors)
-            self.report.refuse("SW109", here, f"vendor entries beyond {known} are not built yet", "remove the entry")
+            hint = "a server of your own needs its `base_url` there"
+            self.report.refuse("SW201", here, f"unknown vendor `{name}`", f"known: {', '.join(self.vendors)}; {hint}")
 
     def _required(self, described: Key, here: str) -> None:
         self.report.refuse("SW105", here, "the required key is missing", f"add `{described.example}`: {described.help}")

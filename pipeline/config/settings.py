@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
+from pipeline.surface import Api
 from stages.artifacts import Frozen, StageName
 from stages.model import Effort
 
@@ -60,14 +61,19 @@ class StageSettings(Frozen):
 class VendorSettings(Frozen):
     """Where and with which key a vendor is reached. `api_key_env` None means no key.
 
-    `other_key_envs` are read, in order, where that variable is not set.
+    `other_key_envs` are read, in order, where that variable is not set; `key_optional` says that none may be.
+    `surface` is the vendor whose module serves it, where that is not its own name.
     """
 
     name: str
+    surface: str | None = None
+    api: Api | None = None
+    key_optional: bool = False
     base_url: str | None = None
     api_key_env: str | None = None
     other_key_envs: tuple[str, ...] = ()
     prices: dict[str, Price] = {}
+    command: str | None = None  # the program of a subscription vendor: an absolute path, or a name on PATH
     replies: str | None = None  # scripted: absolute path of the file with the replies
 
 
@@ -134,6 +140,11 @@ class Settings(Frozen):
     repo: RepositorySettings = RepositorySettings()
     vendors: dict[str, VendorSettings] = {}
     models: dict[str, ModelDeclaration] = {}
+
+    def surface_of(self, vendor: str) -> str:
+        """Return the name of the module that serves a vendor: its own, but for servers only this file knows."""
+        entry = self.vendors.get(vendor)
+        return (entry.surface if entry else None) or vendor
 
     def stage(self, name: StageName) -> StageSettings | None:
         """Return a stage's settings, None when it is switched off."""

@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.config.load import Loaded, config_lines, load
 from pipeline.config.locate import locate, repository_root
 from pipeline.envelope import envelope
-from pipeline.keys import key_names, vendor_key
+from pipeline.keys import key_names, key_required, vendor_key
+from pipeline.loader import surface as surface_of
 from pipeline.preflight.request import Preflight, PreflightRequest, Surroundings
 from pipeline.problem import Position, PreflightError, Problem, problem
 from pipeline.ticket import ReadTicket, TicketError, read_with_positions, unknown_checks
@@ -23,6 +24,7 @@ ENVIRONMENT = "pipeline.preflight.environment"
 ENGINE = "pipeline.preflight.engine"
 RUNTIME = "pipeline.preflight.runtime"
 WORK_TREE = "pipeline.preflight.work_tree"
+PROGRAMS = "pipeline.preflight.programs"
 
 
 async def preflight(request: PreflightRequest) -> Preflight:
@@ -36,6 +38,7 @@ async def preflight(request: PreflightRequest) -> Preflight:
     around = Surroundings()
     if not request.config_only:
         problems += _missing_keys(request, loaded)
+        problems += _missing_addresses(request, loaded)
         around = await _surroundings(request, loaded, tickets)
         problems += around.problems
     warnings = loaded.warnings if loaded else ()
@@ -93,12 +96,32 @@ def _missing_keys(request: PreflightRequest, loaded: Loaded | None) -> list[Prob
     found = []
     for vendor, key in (loaded.partial.users if loaded else {}).items():
         settings = loaded.partial.vendors[vendor] if loaded else None
-        if loaded is None or settings is None or not key_names(settings) or vendor_key(settings, request.environ):
+        if loaded is None or settings is None or not key_required(settings) or vendor_key(settings, request.environ):
             continue
         names = " or ".join(key_names(settings))
         message = f"the key of {vendor} is not set: {names} is empty"
         hint = f"type `export {key_names(settings)[0]}=...`"
         found.append(problem("SW406", message, hint, at=_nearest(loaded, key), key=key))
+    return found
+
+
+def _missing_addresses(request: PreflightRequest, loaded: Loaded | None) -> list[Problem]:
+    """Return a problem for each vendor in use that neither the file nor the environment says where to reach."""
+    found = []
+    for vendor, key in (loaded.partial.users if loaded else {}).items():
+        settings = loaded.partial.vendors[vendor] if loaded else None
+        if loaded is None or settings is None or settings.surface is not None or settings.base_url is not None:
+            continue
+        surface = surface_of(vendor)
+        if not surface.address_variables:
+            continue
+        named = surface.address(request.environ)
+        names = " or ".join(surface.address_variables)
+        message = f"the address of {vendor} is not set: {names} is empty"
+        if named is not None:
+            message = f"the environment says that {vendor} is at {named!r} ({names}), which is no plain address"
+        hint = f"type `export {surface.address_variables[0]}=https://...`, or set vendors.{vendor}.base_url"
+        found.append(problem("SW411", message, hint, at=_nearest(loaded, key), key=key))
     return found
 
 
@@ -126,6 +149,10 @@ async def _surroundings(
     around = base_commit.look_at_base(around, folder, loaded.positions.get("repo.subdir") if loaded else None)
     work_tree: Any = importlib.import_module(WORK_TREE)
     around = replace(around, notes=work_tree.work_tree_note(around, sandbox))
+    if loaded is not None:
+        programs: Any = importlib.import_module(PROGRAMS)
+        found = await programs.look_at_programs(loaded, request.environ)
+        around = replace(around, problems=(*around.problems, *found))
     if not request.docker:
         return around
     engine: Any = importlib.import_module(ENGINE)

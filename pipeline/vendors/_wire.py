@@ -107,6 +107,7 @@ def hidden(error: ModelError, key: str | None) -> ModelError:
         generated=error.generated,
         input_reported=error.input_reported,
         status=error.status,
+        parameter=error.parameter,
     )
 
 

@@ -103,6 +103,15 @@ def test_the_ticket_of_the_example_is_read(example: Example) -> None:
     assert ticket.scope.deny == ("moorings/rates.py", "moorings/money.py")
 
 
+def test_the_same_ticket_can_be_run_on_a_local_server_without_a_key() -> None:
+    loaded = load(resource("demo") / "local.yaml", overrides=(), environ={}, trusted=False)
+    assert (loaded.problems, loaded.warnings) == ((), ())
+    assert loaded.settings is not None
+    assert {vendor.name: vendor.base_url for vendor in loaded.settings.vendors.values()} == {
+        "ollama": "http://127.0.0.1:11434/v1"
+    }
+
+
 def test_the_same_ticket_can_be_run_with_real_models() -> None:
     loaded = load(resource("demo") / "real.yaml", overrides=(), environ={}, trusted=True)
     assert loaded.problems == ()

@@ -208,35 +208,6 @@ LATER: dict[str, tuple[list[Change], list[str]]] = {
         [("wall_clock: 2h", "wall_clock: 2h\n  batch: {tokens: 20_000_000}")],
         ["SW109 pipeline.yaml:4:3: limits.batch: `batch` is not built yet; remove the key"],
     ),
-    "the chat protocol": (
-        [("limits:", "vendors: {openai: {api: chat}}\nlimits:")],
-        ["SW109 pipeline.yaml:1:20: vendors.openai.api: `chat` is not built yet; use `responses`"],
-    ),
-    "the choice of a protocol": (
-        [("limits:", "vendors: {openai: {api: auto}}\nlimits:")],
-        ["SW109 pipeline.yaml:1:20: vendors.openai.api: `auto` is not built yet; use `responses`"],
-    ),
-    "a further vendor entry, said once": (
-        [("limits:", 'vendors: {mine: {base_url: "http://127.0.0.1:1/v1"}}\nlimits:'), ("vendor: google", "vendor: mine")],
-        [
-            ("SW109 pipeline.yaml:1:11: vendors.mine: "
-            "vendor entries beyond anthropic, google, openai, scripted are not built yet; remove the entry")
-        ],
-    ),
-    "a preset": (
-        [("vendor: google", "vendor: ollama")],
-        [
-            ("SW109 pipeline.yaml:21:5: stages.reviewer.vendor: the vendor `ollama` is not built yet; "
-            "known: anthropic, google, openai, scripted")
-        ],
-    ),
-    "a command-line vendor": (
-        [("vendor: google", "vendor: claude-code")],
-        [
-            ("SW109 pipeline.yaml:21:5: stages.reviewer.vendor: the vendor `claude-code` is not built yet; "
-            "known: anthropic, google, openai, scripted")
-        ],
-    ),
 }  # fmt: skip
 
 MEANING: dict[str, tuple[list[Change], list[str]]] = {
@@ -247,6 +218,42 @@ MEANING: dict[str, tuple[list[Change], list[str]]] = {
     "a misspelt vendor entry": (
         [("limits:", "vendors: {antropic: {}}\nlimits:")],
         ["SW201 pipeline.yaml:1:11: vendors.antropic: unknown vendor `antropic`; did you mean `anthropic`?"],
+    ),
+    "dollars for a subscription": (
+        [("vendor: google", "vendor: gemini-cli"), ("    timeout: 120s\n", "    timeout: 120s\n    cost: 5\n")],
+        [
+            ("SW204 pipeline.yaml:22:5: stages.reviewer.model: gemini-cli is paid by subscription, not in dollars, and "
+            "stages.reviewer.cost is set; remove stages.reviewer.cost and let limits.tokens bound the run, "
+            "or name another vendor")
+        ],
+    ),
+    "a price for a subscription": (
+        [("limits:", 'vendors: {codex: {prices: {"*": {input: 0, output: 0}}}}\nlimits:')],
+        [
+            ("SW104 pipeline.yaml:1:19: vendors.codex.prices: `codex` is paid by subscription: it has no price per "
+            "token; remove the key")
+        ],
+    ),
+    "a key for a subscription": (
+        [("limits:", "vendors: {claude-code: {api_key_env: ANTHROPIC_API_KEY}}\nlimits:")],
+        [
+            ("SW104 pipeline.yaml:1:25: vendors.claude-code.api_key_env: the vendor `claude-code` takes only `command` "
+            "and `base_url`; its login is that of its program; remove the key")
+        ],
+    ),
+    "a program where there is none": (
+        [("limits:", "vendors: {openai: {command: codex}}\nlimits:")],
+        [
+            ("SW104 pipeline.yaml:1:20: vendors.openai.command: the vendor `openai` has no program to start; "
+            "remove the key")
+        ],
+    ),
+    "a model that a program replaces by another": (
+        [("vendor: google", "vendor: gemini-cli"), ("model: gemini-3.8-flash", "model: gemini-3.5-flash")],
+        [
+            ("SW202 pipeline.yaml:22:5: stages.reviewer.model: gemini-cli has no model `gemini-3.5-flash` we know; "
+            "it is a model of `google`")
+        ],
     ),
     "an unknown model": (
         [("model: claude-sonnet-5-5", "model: claude-sonet-5-5")],

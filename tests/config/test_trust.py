@@ -40,6 +40,10 @@ SENDING = {
         "vendors: {scripted: {replies: ../replies.yaml}}\n",
         f"SW112 pipeline.yaml:1:22: vendors.scripted.replies: a file outside the folder of a config that was found, not named; {HINT}",
     ),
+    "a program": (
+        "vendors: {codex: {command: ./codex}}\n",
+        f"SW112 pipeline.yaml:1:19: vendors.codex.command: a `command` in a config that was found, not named; {HINT}",
+    ),
 }  # fmt: skip
 
 

@@ -9,6 +9,8 @@ A test gives a `Brain`, one function from `Conversation` to `Say`, and the same 
 from tests.loopback.anthropic import KEY as ANTHROPIC_KEY
 from tests.loopback.anthropic import anthropic_server
 from tests.loopback.brain import Brain, Conversation, Result, Say, always, by_model, by_turn
+from tests.loopback.chat import KEY as CHAT_KEY
+from tests.loopback.chat import Traits, chat_server
 from tests.loopback.google import KEY as GOOGLE_KEY
 from tests.loopback.google import google_server
 from tests.loopback.openai import KEY as OPENAI_KEY
@@ -17,6 +19,7 @@ from tests.loopback.wire import LoggedRequest, LoopbackServer
 
 __all__ = [
     "ANTHROPIC_KEY",
+    "CHAT_KEY",
     "GOOGLE_KEY",
     "OPENAI_KEY",
     "Brain",
@@ -25,10 +28,12 @@ __all__ = [
     "LoopbackServer",
     "Result",
     "Say",
+    "Traits",
     "always",
     "anthropic_server",
     "by_model",
     "by_turn",
+    "chat_server",
     "google_server",
     "openai_server",
 ]

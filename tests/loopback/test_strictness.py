@@ -7,11 +7,14 @@ import pytest
 
 from tests.loopback import (
     ANTHROPIC_KEY,
+    CHAT_KEY,
     GOOGLE_KEY,
     OPENAI_KEY,
     Say,
+    Traits,
     always,
     anthropic_server,
+    chat_server,
     google_server,
     openai_server,
 )
@@ -24,6 +27,12 @@ RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1
 THOUGHT = {"role": "assistant", "content": [{"type": "thinking", "thinking": "a", "signature": "forged"}]}
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "x"}
+CHAT_CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+CHAT_RESULT = {"role": "tool", "tool_call_id": "c1", "content": "x"}
 ASKED = {"role": "user", "parts": [{"text": "hi"}]}
 CALLED = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "forged"}]}
 ANSWERED = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}}]}
@@ -113,3 +122,72 @@ def test_generate_content(changes: dict[str, Any], words: str | None) -> None:
     answer = posted(google_server, path, {"x-goog-api-key": GOOGLE_KEY}, {"contents": [ASKED]} | changes)
     assert answer.status_code == (400 if words else 200)
     assert words is None or words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"top_p": 1}, "Unsupported parameter: 'top_p'"),
+        ({"max_tokens": None}, None),
+        ({"messages": [USER, CHAT_CALL, USER]}, "did not have response messages: c1"),
+        ({"messages": [USER, CHAT_RESULT]}, "must follow a call"),
+        ({"messages": [USER, CHAT_CALL, CHAT_RESULT]}, None),
+        ({"messages": [USER, {"role": "assistant", "content": "a"}]}, "must be the user's or a tool's"),
+        ({"messages": [USER, {"role": "assistant", "content": ""}, USER]}, "needs content or tool calls"),
+        ({"messages": [{"role": "critic", "content": "a"}, USER]}, "'critic' is not one of"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": OPEN}}]}, "additionalProperties"),
+    ],
+)
+def test_chat_completions(changes: dict[str, Any], words: str | None) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [USER]} | changes
+    answer = posted(chat_server, "/chat/completions", {"authorization": f"Bearer {CHAT_KEY}"}, body)
+    assert answer.status_code == (400 if words else 200)
+    assert words is None or words in answer.json()["error"]["message"]
+
+
+def test_chat_completions_need_an_output_limit() -> None:
+    body = {"model": "m", "messages": [USER]}
+    answer = posted(chat_server, "/chat/completions", {"authorization": f"Bearer {CHAT_KEY}"}, body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("key", "traits", "headers", "status"),
+    [
+        (CHAT_KEY, Traits(), {}, 401),
+        (CHAT_KEY, Traits(), {"api-key": CHAT_KEY}, 401),
+        (CHAT_KEY, Traits(), {"authorization": f"Bearer {CHAT_KEY}", "api-key": CHAT_KEY}, 401),
+        (CHAT_KEY, Traits(key_header="api-key"), {"api-key": CHAT_KEY}, 200),
+        (CHAT_KEY, Traits(key_header="api-key"), {"authorization": f"Bearer {CHAT_KEY}"}, 401),
+        (None, Traits(), {}, 200),
+        (None, Traits(), {"authorization": "Bearer none"}, 401),
+    ],
+)
+def test_chat_completions_take_one_key_in_one_header(
+    key: str | None, traits: Traits, headers: dict[str, str], status: int
+) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [USER]}
+    with chat_server(BRAIN, key=key, traits=traits) as running, httpx2.Client(trust_env=False) as client:
+        assert client.post(f"{running.url}/chat/completions", headers=headers, json=body).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("traits", "changes", "words"),
+    [
+        (Traits(tools=False), {"tools": [{"type": "function", "function": {}}]}, "does not support tools"),
+        (Traits(tools=False), {"messages": [USER, CHAT_CALL, CHAT_RESULT]}, "'tool' is not one of"),
+        (Traits(refuses=frozenset({"max_tokens"})), {}, "Unsupported parameter: 'max_tokens'"),
+        (
+            Traits(roles=frozenset({"user"})),
+            {"messages": [{"role": "system", "content": "a"}, USER]},
+            "'system' is not",
+        ),
+    ],
+)
+def test_a_lesser_server_names_what_it_does_not_take(traits: Traits, changes: dict[str, Any], words: str) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [USER]} | changes
+    with chat_server(BRAIN, key=None, traits=traits) as running, httpx2.Client(trust_env=False) as client:
+        answer = client.post(f"{running.url}/chat/completions", json=body)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -12,11 +13,14 @@ from pipeline.surface import Binding
 from stages.model import Effort, Model, ModelTurn, Reply, Request, Tool, ToolResult, UserTurn
 from tests.loopback import (
     ANTHROPIC_KEY,
+    CHAT_KEY,
     GOOGLE_KEY,
     OPENAI_KEY,
     Brain,
     LoopbackServer,
+    Traits,
     anthropic_server,
+    chat_server,
     google_server,
     openai_server,
 )
@@ -46,7 +50,11 @@ class Serve(Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """One row of the table of vendors. `effort` is read from a request's JSON, `strict` from a tool's."""
+    """One row of the table of vendors. `effort` is read from a request's JSON, `strict` from a tool's.
+
+    `table` says that the vendor's models are known, `counts` that it counts tokens, `errors_in_200` that an answer
+    can be a failure, `reasoning_in` where a turn's own JSON has its thoughts.
+    """
 
     vendor: str
     serve: Serve
@@ -59,6 +67,11 @@ class Bench:
     tool_on_wire: Callable[[Any], dict[str, Any]]
     raw_arguments: bool = False
     writes_cache: bool = True
+    table: bool = True
+    counts: bool = True
+    errors_in_200: bool = False
+    reasoning_in: str | None = None
+    tools_in_text: bool = False
 
     def binding(self, server: LoopbackServer, **changes: Any) -> Binding:
         """Return a binding to a server; `changes` are fields of it."""
@@ -72,7 +85,13 @@ class Bench:
             base_url=server.url,
             api_key=changes.get("api_key", self.key),
             cache_key=changes.get("cache_key", "run-1:coder"),
+            api=changes.get("api"),
         )
+
+    def refusals(self, server: LoopbackServer) -> list[str]:
+        """Return what a server refused, but for the tools it does not take."""
+        said = [str(each) for each in server.rejections]
+        return [each for each in said if not (self.tools_in_text and "does not support tools" in each)]
 
     def run(self, brain: Brain, use: Callable[[Model, LoopbackServer], Awaitable[T]], **changes: Any) -> T:
         """Serve a brain and let `use` talk to it through the SDK."""
@@ -145,4 +164,29 @@ BENCHES = (
         tool_on_wire=lambda body: body["tools"][0]["functionDeclarations"][0],
         writes_cache=False,
     ),
+)
+CHAT = Bench(
+    vendor="compatible",
+    serve=chat_server,
+    key=CHAT_KEY,
+    key_header=("authorization", f"Bearer {CHAT_KEY}"),
+    model="qwen-coder",
+    other_model="qwen-small",
+    effort_on_wire=lambda body: body["reasoning_effort"],
+    effort_word="high",
+    tool_on_wire=lambda body: body["tools"][0]["function"],
+    raw_arguments=True,
+    table=False,
+    counts=False,
+    errors_in_200=True,
+    reasoning_in="message",
+)
+# The same server without tools: what the text protocol makes of the same conversations.
+TEXT = replace(
+    CHAT,
+    serve=partial(chat_server, traits=Traits(tools=False)),
+    model="gemma-old",
+    other_model="gemma-older",
+    raw_arguments=False,
+    tools_in_text=True,
 )

@@ -1,6 +1,6 @@
 """Every vendor passes the suite of `conformance.py`; a new one is one more bench and one more class."""
 
-from tests.vendors.bench import BENCHES
+from tests.vendors.bench import BENCHES, CHAT, TEXT
 from tests.vendors.conformance import Conformance
 
 
@@ -14,3 +14,11 @@ class TestOpenAI(Conformance):
 
 class TestGoogle(Conformance):
     bench = BENCHES[2]
+
+
+class TestChatCompletions(Conformance):
+    bench = CHAT
+
+
+class TestToolsInText(Conformance):
+    bench = TEXT

@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from pipeline.vendors.anthropic.errors import translate as anthropic_translate
+from pipeline.vendors.compatible.errors import translate as compatible_translate
 from pipeline.vendors.google.errors import translate as google_translate
 from pipeline.vendors.google.sdk import errors as google_errors
 from pipeline.vendors.openai.errors import translate as openai_translate
@@ -160,9 +161,11 @@ def rows(module: ModuleType, table: dict[str, str], translate: Translate) -> lis
     [
         *rows(anthropic._exceptions, ANTHROPIC, anthropic_translate),
         *rows(openai._exceptions, OPENAI, openai_translate),
+        *rows(openai._exceptions, OPENAI, compatible_translate),
         *rows(google_errors, GOOGLE, google_translate),
         *rows(httpx2._exceptions, HTTP, anthropic_translate),
         *rows(httpx2._exceptions, HTTP, openai_translate),
+        *rows(httpx2._exceptions, HTTP, compatible_translate),
         *rows(httpx2._exceptions, HTTP, google_translate),
     ],
 )
@@ -173,7 +176,7 @@ def test_every_exception_class_has_a_kind(kind: type[Exception], table: dict[str
     assert KEY not in repr(vars(error))
 
 
-@pytest.mark.parametrize("translate", [anthropic_translate, openai_translate, google_translate])
+@pytest.mark.parametrize("translate", [anthropic_translate, openai_translate, compatible_translate, google_translate])
 @pytest.mark.parametrize("error", [json.JSONDecodeError("m", "", 0), ValueError("m"), TypeError("m"), KeyError("m")])
 def test_whatever_an_sdk_trips_over_is_an_answer_that_cannot_be_read(translate: Translate, error: Exception) -> None:
     assert translate(error).kind == "protocol"

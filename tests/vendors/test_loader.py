@@ -35,7 +35,7 @@ def test_the_vendors_of_the_folder_are_known_and_shared_parts_are_not() -> None:
 def test_an_unknown_vendor_is_named_with_the_known_ones(name: str) -> None:
     with pytest.raises(loader.UnknownVendorError) as raised:
         loader.surface(name)
-    assert f"{name!r} (known: anthropic, google, openai, scripted" in str(raised.value)
+    assert f"{name!r} (known: anthropic, azure, " in str(raised.value)
 
 
 def test_connecting_an_unknown_vendor_is_the_same_error() -> None:

@@ -66,11 +66,12 @@ def reasons(model: str) -> bool:
 
 SURFACE = Surface(
     name="openai",
-    adapter="pipeline.vendors.openai.adapter",
+    adapter="pipeline.vendors.openai.protocols",
     key_variables=("OPENAI_API_KEY",),
     price_provider="openai",
     models=tuple(_MODELS),
     capabilities=capabilities,
     vendor_row=_row(_NONE_TO_MAX, "medium"),
     default_base_url="https://api.openai.com/v1",
+    apis=("responses", "chat", "auto"),
 )

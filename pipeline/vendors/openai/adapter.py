@@ -2,36 +2,20 @@
 
 from typing import Any
 
-import openai
-
 from pipeline.surface import Binding
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, guarded, hidden, http_client, json_object
-from pipeline.vendors.openai import SURFACE
+from pipeline.vendors._wire import guarded, hidden, json_object
+from pipeline.vendors.openai.client import Client
 from pipeline.vendors.openai.errors import translate
 from pipeline.vendors.openai.reply import read
 from pipeline.vendors.openai.request import counted, response
-from stages.model import Model, ModelError, Reply, Request
-
-
-def connect(binding: Binding) -> Model:
-    """Return the model; no network yet."""
-    base_url = binding.base_url or str(SURFACE.default_base_url)
-    key = binding.api_key or "none"
-    client = openai.AsyncOpenAI(
-        api_key=key,
-        base_url=base_url,
-        max_retries=0,
-        timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        http_client=http_client(base_url, {"authorization": f"Bearer {key}"}),
-    )
-    return OpenAIModel(client, binding)
+from stages.model import ModelError, Reply, Request
 
 
 class OpenAIModel:
     """One OpenAI model with its settings."""
 
-    def __init__(self, client: openai.AsyncOpenAI, binding: Binding) -> None:
+    def __init__(self, client: Client, binding: Binding) -> None:
         self._client = client
         self._binding = binding
 

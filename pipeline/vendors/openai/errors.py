@@ -9,11 +9,11 @@ _BILLING = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billi
 _TOO_LARGE = frozenset({"context_length_exceeded", "string_above_max_length"})
 
 
-def translate(error: Exception) -> ModelError:
+def translate(error: Exception, who: str = "openai") -> ModelError:
     """Return the error in our terms; anything unknown means that the answer could not be read."""
     match error:
         case openai.APIStatusError():
-            return _refusal(error)
+            return _refusal(error, who)
         case openai.APIConnectionError():
             below = transport_error(error.__cause__) if isinstance(error.__cause__, Exception) else None
             return below or _without_cause(error)
@@ -26,16 +26,17 @@ def _without_cause(error: openai.APIConnectionError) -> ModelError:
     return ModelError("timeout" if timed_out else "network", f"no answer ({type(error).__name__})")
 
 
-def _refusal(error: openai.APIStatusError) -> ModelError:
+def _refusal(error: openai.APIStatusError, who: str) -> ModelError:
     status = error.status_code
     said = excerpt(error.message)
     code = f" {error.code}" if error.code else ""
     return ModelError(
         _kind(error, said),
-        f"openai answered {status}{code}: {said}",
+        f"{who} answered {status}{code}: {said}",
         retry_after=retry_after(error.response.headers),
         generated=not refused_before_generation(status),
         status=status,
+        parameter=error.param,
     )
 
 

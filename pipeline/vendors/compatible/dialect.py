@@ -1,0 +1,123 @@
+"""What a server takes of chat completions, and one step down at a time when it names what it does not take.
+
+A step never touches what the user configured: effort, temperature and the output limit stay, or the call fails.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pipeline.surface import ADAPTED
+from stages.model import ModelError
+
+Cap = Literal["max_completion_tokens", "max_tokens"]
+_REFUSALS = frozenset({400, 404, 422, 500, 501})  # one server answers 500 where it means a parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How requests to one model of one server are put. `steps` says in words what was changed for it."""
+
+    caps: tuple[Cap, ...]
+    system: Literal["developer", "system", "user"]
+    tools: Literal["strict", "plain", "text"] = "strict"
+    cache_key: bool = False
+    reasoning: bool = True
+    steps: tuple[str, ...] = ()
+
+
+OPENAI = Dialect(("max_completion_tokens",), "developer", cache_key=True)
+# A server that ignores the limit it does not know would write past what is reserved: so it is told both names.
+COMPATIBLE = Dialect(("max_completion_tokens", "max_tokens"), "system")
+
+_STRICT = re.compile(r"\bstrict\b|\badditionalProperties\b|Invalid schema for function")
+_Step = Callable[[Dialect], Dialect | None]
+
+_NO_TOOLS = re.compile(
+    r"(not|n't) (currently )?support\w* (native )?(tool|function)"
+    r"|(tools?|function)[- _](use |call |calling )?(is|are) not supported"
+    r"|support (for )?tool use|tools? param requires|tool choice requires|unsupported param\w*:? tools?\b"
+    r"|['\"`]tools['\"`]|argument supplied: tools",
+    re.IGNORECASE,
+)
+
+
+def step_down(dialect: Dialect, error: ModelError) -> Dialect | None:
+    """Return the dialect without what the server refused, None when the error is about something else."""
+    if error.status not in _REFUSALS or error.kind not in {"bad_request", "server"}:
+        return None
+    if _refuses_tools(error) and not (dialect.tools == "strict" and _STRICT.search(error.message)):
+        words = "it takes no tools: they are offered as text, and calls are read from fenced blocks"
+        return _with(dialect, words, tools="text") if dialect.tools != "text" else None
+    return _by_name(dialect, error) if error.status in {400, 422} else None
+
+
+def _refuses_tools(error: ModelError) -> bool:
+    return error.parameter in {"tools", "tool_choice"} or _NO_TOOLS.search(error.message) is not None
+
+
+def _by_name(dialect: Dialect, error: ModelError) -> Dialect | None:
+    """Take the step of the parameter the server names; of several in its words the first, later ones are advice."""
+    for said in filter(None, (error.parameter, error.message)):
+        places = [(pattern.search(said), step) for pattern, step in _STEPS]
+        found = sorted(((match.start(), step) for match, step in places if match), key=lambda each: each[0])
+        taken = next((lower for _, step in found if (lower := step(dialect)) is not None), None)
+        if taken is not None:
+            return taken
+    return None
+
+
+def _with(dialect: Dialect, words: str, **changes: Any) -> Dialect:
+    return replace(dialect, steps=(*dialect.steps, words), **changes)
+
+
+def _other_cap(refused: Cap, other: Cap) -> _Step:
+    def step(dialect: Dialect) -> Dialect | None:
+        if refused not in dialect.caps or f"`{other}` was refused" in "".join(dialect.steps):
+            return None
+        return _with(dialect, f"`{refused}` was refused: `{other}` is sent instead", caps=(other,))
+
+    return step
+
+
+def _role(dialect: Dialect) -> Dialect | None:
+    match dialect.system:
+        case "developer":
+            return _with(dialect, "the role `developer` was refused: `system` is sent instead", system="system")
+        case "system":
+            words = "the role `system` was refused: its text goes before the user's"
+            return _with(dialect, words, system="user")
+        case "user":
+            return None
+
+
+def _plain_tools(dialect: Dialect) -> Dialect | None:
+    if dialect.tools != "strict":
+        return None
+    return _with(dialect, "strict tool schemas were refused: they are sent plain", tools="plain")
+
+
+def _no_cache_key(dialect: Dialect) -> Dialect | None:
+    words = "`prompt_cache_key` was refused: it is left out"
+    return _with(dialect, words, cache_key=False) if dialect.cache_key else None
+
+
+def _no_reasoning(dialect: Dialect) -> Dialect | None:
+    words = "reasoning that was handed back was refused: it is left out"
+    return _with(dialect, words, reasoning=False) if dialect.reasoning else None
+
+
+_STEPS: tuple[tuple[re.Pattern[str], _Step], ...] = (
+    (re.compile(r"\bmax_completion_tokens\b"), _other_cap("max_completion_tokens", "max_tokens")),
+    (re.compile(r"\bmax_tokens\b"), _other_cap("max_tokens", "max_completion_tokens")),
+    (re.compile(r"\bdeveloper\b|\b[Rr]ole\b"), _role),
+    (_STRICT, _plain_tools),
+    (re.compile(r"\bprompt_cache_key\b"), _no_cache_key),
+    (re.compile(r"\breasoning(_content|_details)?\b"), _no_reasoning),
+)
+
+
+def words(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reply's metadata says was put otherwise for its server."""
+    return tuple(metadata.get(ADAPTED, ()))
