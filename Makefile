@@ -5,7 +5,7 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image images demo test test-slow test-clis lint types format bench lock clean
+.PHONY: help setup engine image images demo test test-clis test-slow lint types format bench bench-sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
