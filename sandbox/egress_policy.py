@@ -14,7 +14,7 @@ LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 PORT = re.compile(r"[0-9]{1,5}")
 LONGEST_NAME = 253
-WHAT_TO_WRITE = "write a host such as pypi.org, *.example.org or example.org:8443"
+WHAT_TO_WRITE = "write a host such as api.test, *.example.org or example.org:8443"
 SELDOM_PUBLIC = {
     # Clouds answer requests of their virtual machines here, credentials included; Azure does so at a public address.
     "a cloud's metadata service": ("169.254.169.254/32", "168.63.129.16/32", "fd00:ec2::254/128", "100.100.100.200/32"),
@@ -155,7 +155,7 @@ def parse_entry(text: str) -> Entry:
     :raises HostError: it is none of these.
     """
     if "/" in text or "@" in text:
-        raise HostError(f"`{text[:80]}` is an address of a page, not a host", "write its host alone, such as pypi.org")
+        raise HostError(f"`{text[:80]}` is an address of a page, not a host", "write its host alone, such as api.test")
     name, port = split_port(text)
     wildcard = name.startswith("*.")
     host = normal_host(_ascii(name.removeprefix("*.")))

@@ -179,7 +179,7 @@ NETWORK = Either(
                 "allowlist",
                 Many(Text(), least=1),
                 "hosts that setup and every other command may reach",
-                "allowlist: [pypi.org]",
+                "allowlist: [api.test]",
                 required=True,
             ),
         )

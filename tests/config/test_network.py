@@ -11,15 +11,15 @@ from pipeline.envelope import envelope, render
 from pipeline.opening import environment
 from tests.config.files import SOUND, loaded, problem_lines
 
-HOSTS = 'sandbox:\n  network:\n    allowlist: [pypi.org, "*.example.org", "mirror.example:8443", "127.0.0.1:3141"]\n'
+HOSTS = 'sandbox:\n  network:\n    allowlist: [api.test, "*.example.org", "mirror.example:8443", "127.0.0.1:3141"]\n'
 WRONG = {
-    "a page": ('"https://pypi.org/simple"', "31:25: sandbox.network.allowlist.0: `https://pypi.org/simple` is an address of a page, not a host; write its host alone, such as pypi.org"),
-    "everything": ('"*"', "31:25: sandbox.network.allowlist.0: `*` is not a host name; write a host such as pypi.org, *.example.org or example.org:8443"),
+    "a page": ('"https://api.test/simple"', "31:25: sandbox.network.allowlist.0: `https://api.test/simple` is an address of a page, not a host; write its host alone, such as api.test"),
+    "everything": ('"*"', "31:25: sandbox.network.allowlist.0: `*` is not a host name; write a host such as api.test, *.example.org or example.org:8443"),
     "half the world": ('"*.com"', "31:25: sandbox.network.allowlist.0: `*.com` is too wide; write at least two names after `*.`, such as *.example.org"),
-    "no port": ('"pypi.org:https"', "31:25: sandbox.network.allowlist.0: `https` is not a port; write a port from 1 to 65535, an IPv6 address in brackets"),
+    "no port": ('"api.test:https"', "31:25: sandbox.network.allowlist.0: `https` is not a port; write a port from 1 to 65535, an IPv6 address in brackets"),
     "this machine at any port": ("127.0.0.1", "31:25: sandbox.network.allowlist.0: its address is this machine itself: `127.0.0.1` needs a port; write `127.0.0.1:8080` with the port meant"),
-    "an address in disguise": ('"0x7f.1"', "31:25: sandbox.network.allowlist.0: `0x7f.1` is not an address; write a host such as pypi.org, *.example.org or example.org:8443"),
-    "the second of two": ('pypi.org, "a b"', "31:35: sandbox.network.allowlist.1: `a b` is not a host name; write a host such as pypi.org, *.example.org or example.org:8443"),
+    "an address in disguise": ('"0x7f.1"', "31:25: sandbox.network.allowlist.0: `0x7f.1` is not an address; write a host such as api.test, *.example.org or example.org:8443"),
+    "the second of two": ('api.test, "a b"', "31:35: sandbox.network.allowlist.1: `a b` is not a host name; write a host such as api.test, *.example.org or example.org:8443"),
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_an_entry_that_names_no_host_is_refused_at_its_place(name: str, tmp_path
     ("written", "line"),
     [
         ("{allowlist: []}", "SW105 pipeline.yaml:30:21: sandbox.network.allowlist: is empty; at least one is needed"),
-        ("{}", "SW105 pipeline.yaml:30:11: sandbox.network.allowlist: the required key is missing; add `allowlist: [pypi.org]`: hosts that setup and every other command may reach"),
+        ("{}", "SW105 pipeline.yaml:30:11: sandbox.network.allowlist: the required key is missing; add `allowlist: [api.test]`: hosts that setup and every other command may reach"),
         ("{whitelist: [a.org]}", "SW104 pipeline.yaml:30:21: sandbox.network.whitelist: unknown key; did you mean `allowlist`?"),
         ("{hosts: [a.org]}", "SW104 pipeline.yaml:30:21: sandbox.network.hosts: unknown key; did you mean `allowlist`?"),
         ("host", "SW106 pipeline.yaml:30:11: sandbox.network: `host` is not one of none, setup; write `none` or `setup`"),
@@ -47,7 +47,7 @@ def test_a_network_of_another_shape_is_refused(written: str, line: str, tmp_path
 def test_hosts_reach_the_containers_as_they_are_written(tmp_path: Path) -> None:
     settings = loaded(tmp_path, SOUND + HOSTS).settings
     assert settings is not None
-    written = ("pypi.org", "*.example.org", "mirror.example:8443", "127.0.0.1:3141")
+    written = ("api.test", "*.example.org", "mirror.example:8443", "127.0.0.1:3141")
     assert settings.sandbox.network == Allowlist(allowlist=written)
     assert settings_from_json(canonical_json(settings)) == settings
     made_of = environment(settings.sandbox, "run")
@@ -57,7 +57,7 @@ def test_hosts_reach_the_containers_as_they_are_written(tmp_path: Path) -> None:
 def test_a_found_config_may_name_hosts_but_no_addresses(tmp_path: Path) -> None:
     line = "SW112 pipeline.yaml:32:67: sandbox.network.allowlist.3: the address `127.0.0.1` in a config that was found, not named; name it with --config if you trust it"
     assert problem_lines(loaded(tmp_path, SOUND + HOSTS, trusted=False)) == [line]
-    typed = ["sandbox.network.allowlist=[pypi.org, '127.0.0.1:3141']"]
+    typed = ["sandbox.network.allowlist=[api.test, '127.0.0.1:3141']"]
     assert problem_lines(loaded(tmp_path, SOUND, overrides=typed, trusted=False)) == []
 
 
@@ -70,7 +70,7 @@ SETUP = "setup: [make], setup_timeout: 1m, "
         ("", "network: none"),
         (f"sandbox: {{{SETUP}network: none}}", "network: none"),
         (f"sandbox: {{{SETUP}network: setup}}", "network: any public host while `setup` runs, then none"),
-        (HOSTS, "network: pypi.org (ports 80 and 443), *.example.org (ports 80 and 443), mirror.example:8443, 127.0.0.1:3141; nothing else, no DNS"),
+        (HOSTS, "network: api.test (ports 80 and 443), *.example.org (ports 80 and 443), mirror.example:8443, 127.0.0.1:3141; nothing else, no DNS"),
         ('sandbox: {network: {allowlist: ["B\u00fccher.example."]}}', "network: xn--bcher-kva.example (ports 80 and 443); nothing else, no DNS"),
     ],
 )  # fmt: skip

@@ -42,7 +42,7 @@ stages:
 checks:
   - {name: tests, run: pytest, report: junit, focus: "pytest {tests}", timeout: 10m}
 repo: {subdir: services/api}
-sandbox: {dockerfile: b, setup: ["pip install -e ."], setup_timeout: 10m, network: {allowlist: [pypi.org]}, memory: 4g, cpus: 2, pids: 512, disk: 2g, runtime: runsc}
+sandbox: {dockerfile: b, setup: ["pip install -e ."], setup_timeout: 10m, network: {allowlist: [api.test]}, memory: 4g, cpus: 2, pids: 512, disk: 2g, runtime: runsc}
 """  # noqa: E501 - a file as a user writes it
 
 

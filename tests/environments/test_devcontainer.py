@@ -26,7 +26,7 @@ HOSTILE = {
     "capAdd": ["SYS_ADMIN"],
     "securityOpt": ["seccomp=unconfined"],
     "dockerComposeFile": "compose.yaml",
-    "features": {"ghcr.io/devcontainers/features/docker-in-docker": {}},
+    "features": {"registry.example/features/docker-in-docker": {}},
     "remoteEnv": {"A": "${localEnv:ANTHROPIC_API_KEY}"},
     "remoteUser": "root",
     "workspaceMount": "source=/,target=/w,type=bind",

@@ -35,8 +35,8 @@ NEAR_HTTP = st.lists(
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ("PyPI.org", Entry("pypi.org")),
-        ("pypi.org.", Entry("pypi.org")),
+        ("Api.Test", Entry("api.test")),
+        ("api.test.", Entry("api.test")),
         ("*.Example.org", Entry("example.org", wildcard=True)),
         ("a.example:8443", Entry("a.example", 8443)),
         ("B\u00fccher.example", Entry("xn--bcher-kva.example")),
