@@ -1,7 +1,7 @@
 """Everything that can happen in a run, one frozen type per kind: the public stream of `--events` and `show`.
 
 Fields are added, never renamed. Every stored event also has `run_id`, `seq` (from 1) and `at` (UTC); those
-are columns of the table, see `pipeline/journal.py`. Blob fields hold the SHA-256 of content in table `blob`.
+are columns of the table, see `pipeline/memory/journal.py`. Blob fields hold the SHA-256 of content in table `blob`.
 """
 
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from pipeline.errors import Status
-from pipeline.flags import Flag
+from pipeline.judging.flags import Flag
 from stages.artifacts import Diagnosis, Failure, Frozen, Manifest, Outcome, Owner, Review, StageName
 
 Cause = Literal["first", "retry", "scope", "route", "replan", "review", "answer", "resume"]
@@ -61,9 +61,9 @@ class RunResumed(Frozen):
 class RunEnded(Frozen):
     """The first of several endings counts. `bound` names the limit, `config_key` what set it, `config_line` where.
 
-    Blob `change` is the tree left (see `pipeline/changes.py`), `patch` the same as a unified diff from the base,
-    `receipt` the comparison of the user's repository before and after, as JSON. `flags` are the changes in that tree
-    that decide what runs elsewhere.
+    Blob `change` is the tree left (see `pipeline/running/changes.py`), `patch` the same as a unified diff from the
+    base, `receipt` the comparison of the user's repository before and after, as JSON. `flags` are the changes in
+    that tree that decide what runs elsewhere.
     """
 
     kind: Literal["run.ended"] = "run.ended"
@@ -147,7 +147,7 @@ class AttemptStarted(Frozen):
 class AttemptEnded(Frozen):
     """`outcome: passed` with the artifact's summary in `items`, `owner` or `verdict`.
 
-    `change` is the blob of the tree the attempt left (see `pipeline/changes.py`); `reusable` says it passed
+    `change` is the blob of the tree the attempt left (see `pipeline/running/changes.py`); `reusable` says it passed
     every gate and was only red. `evidence` says that a Debugger would have something to look at. `kept` is where the
     archive of the whole work tree is (with `--keep-sandbox`), or why there is none.
     """

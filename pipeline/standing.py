@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.conditions import conditions
 from pipeline.config.settings import CheckSettings, Rung, Settings, StageSettings
 from pipeline.events import AttemptEnded, Cause
 from pipeline.items import ordered
+from pipeline.running.conditions import conditions
 from pipeline.state import RunState, is_review
 from stages.artifacts import Owner, StageName
 

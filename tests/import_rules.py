@@ -17,7 +17,7 @@ BEHIND_A_SEAM = {
     "docker": ("sandbox/*.py",),
     "git": ("pipeline/git/*.py",),
     "yaml": ("pipeline/config/*.py", "pipeline/vendors/scripted/*.py", "pipeline/ticket*.py"),
-    "rich": ("pipeline/live_table.py",),
+    "rich": ("pipeline/reporting/live_table.py",),
 }
 # What must not be loaded before a call is due: importing the package on the left may not lead to it.
 WITHOUT_SDK = ("pipeline/vendors/*/__init__.py", "pipeline/loader.py", "pipeline/cli.py", "stages/*.py")
@@ -28,7 +28,7 @@ WRAPPED_IMPORTS = "pipeline/vendors/*/sdk.py"
 LOADERS = (
     "pipeline/cli.py",
     "pipeline/loader.py",
-    "pipeline/live.py",
+    "pipeline/reporting/live.py",
     "pipeline/preflight/__init__.py",
     "sandbox/registry.py",
 )

@@ -60,12 +60,12 @@ def test_an_import_by_name_belongs_to_a_loader() -> None:
     ("package", "right", "wrong"),
     [
         ("anthropic", "pipeline__vendors__anthropic__adapter", "pipeline__vendors__openai__adapter"),
-        ("google.genai", "pipeline__vendors__google__adapter", "pipeline__prices"),
+        ("google.genai", "pipeline__vendors__google__adapter", "pipeline__metering__prices"),
         ("openai", "pipeline__vendors__openai__adapter", "stages__coder"),
-        ("docker", "sandbox__image", "pipeline__runner"),
-        ("git", "pipeline__git__repository", "pipeline__runner"),
-        ("yaml", "pipeline__config__reader", "pipeline__runner"),
-        ("rich", "pipeline__live_table", "pipeline__live"),
+        ("docker", "sandbox__image", "pipeline__running__runner"),
+        ("git", "pipeline__git__repository", "pipeline__running__runner"),
+        ("yaml", "pipeline__config__reader", "pipeline__running__runner"),
+        ("rich", "pipeline__reporting__live_table", "pipeline__reporting__live"),
     ],
 )
 def test_a_foreign_package_stays_behind_its_seam(package: str, right: str, wrong: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.envelope import render
 from pipeline.errors import EXIT_CODES
 from pipeline.options import add_repository_options
 from pipeline.preflight import Preflight, PreflightRequest, preflight
+from pipeline.preflight.envelope import render
 
 LEFT_OUT = "left out with --config-only: keys, repository, Docker, image"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import anyio
 
 from pipeline.commands.run import execute, starting_point
-from pipeline.conduct import Output, add_keep_option, add_output_options
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.options import add_state_options
 from pipeline.preflight import PreflightRequest, preflight
 from pipeline.resources import resource
+from pipeline.running.conduct import Output, add_keep_option, add_output_options
 
 AUTHOR = ("-c", "user.name=Stagewright demo", "-c", "user.email=demo@example.invalid")
 

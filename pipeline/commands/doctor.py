@@ -7,8 +7,8 @@ import sys
 import anyio
 
 from pipeline.errors import EXIT_CODES
-from pipeline.examination import Finding, examine
 from pipeline.options import add_state_options, state_dir
+from pipeline.preflight.examination import Finding, examine
 
 MARKS = {True: "ok     ", False: "missing", None: "-      "}
 

@@ -9,8 +9,8 @@ from pipeline.config.load import load_text
 from pipeline.config.locate import NAME, repository_root
 from pipeline.errors import UsageError
 from pipeline.options import add_repository_options
+from pipeline.preflight.starter import starter, with_overrides
 from pipeline.problem import PreflightError
-from pipeline.starter import starter, with_overrides
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

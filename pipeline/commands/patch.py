@@ -6,10 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.archive import read_run, reading
-from pipeline.lookup import add_run_argument, found
+from pipeline.memory.lookup import add_run_argument, found
 from pipeline.options import add_state_options
-from pipeline.unfinished import unfinished_patch
+from pipeline.reporting.archive import read_run, reading
+from pipeline.reporting.unfinished import unfinished_patch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

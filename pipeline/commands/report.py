@@ -5,11 +5,11 @@ import json
 import os
 import sys
 
-from pipeline.archive import read_run
-from pipeline.lookup import add_run_argument, found, state_words
+from pipeline.memory.lookup import add_run_argument, found, state_words
 from pipeline.options import add_state_options, state_dir
-from pipeline.report import extended, markdown
-from pipeline.result import result, resume_of
+from pipeline.reporting.archive import read_run
+from pipeline.reporting.report import extended, markdown
+from pipeline.reporting.result import result, resume_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
-from pipeline.database import Store
-from pipeline.lookup import add_run_argument, found, state_words
-from pipeline.opening import Place, Resumption, resumed_run
+from pipeline.memory.database import Store
+from pipeline.memory.lookup import add_run_argument, found, state_words
 from pipeline.options import add_state_options, state_dir
-from pipeline.resumption import Given, resumption
+from pipeline.running.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.running.opening import Place, Resumption, resumed_run
+from pipeline.running.resumption import Given, resumption
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

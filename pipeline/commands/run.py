@@ -10,16 +10,16 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
-from pipeline.database import open_store
 from pipeline.errors import EXIT_CODES, UsageError
 from pipeline.git.repository import open_repository
-from pipeline.journal import Stored
-from pipeline.lookup import state_words
-from pipeline.opening import Place, Start, new_run
+from pipeline.memory.database import open_store
+from pipeline.memory.journal import Stored
+from pipeline.memory.lookup import state_words
 from pipeline.options import add_repository_options, add_state_options, state_dir, state_location
 from pipeline.preflight import Preflight, PreflightRequest, preflight
-from pipeline.result import refused
+from pipeline.reporting.result import refused
+from pipeline.running.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.running.opening import Place, Start, new_run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,11 @@ import sys
 import time
 from typing import Any
 
-from pipeline.archive import ArchivedRun, read_run
-from pipeline.journal import run_ids
-from pipeline.lookup import opened
+from pipeline.memory.journal import run_ids
+from pipeline.memory.lookup import opened
 from pipeline.options import add_state_options
-from pipeline.wording import columns, duration, money
+from pipeline.reporting.archive import ArchivedRun, read_run
+from pipeline.reporting.wording import columns, duration, money
 
 NEWEST = 20
 

@@ -9,10 +9,10 @@ from functools import partial
 import anyio
 
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.journal import Journal
-from pipeline.look_inside import Wanted, look_inside, require_terminal, view_of
-from pipeline.lookup import add_run_argument, found
+from pipeline.memory.journal import Journal
+from pipeline.memory.lookup import add_run_argument, found
 from pipeline.options import add_state_options, state_dir
+from pipeline.running.look_inside import Wanted, look_inside, require_terminal, view_of
 from sandbox.base import SandboxError
 from sandbox.image import build_image
 from sandbox.old_images import remove_old_images

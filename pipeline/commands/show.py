@@ -5,10 +5,10 @@ import json
 import os
 import sys
 
-from pipeline.archive import reading
-from pipeline.lookup import add_run_argument, found
+from pipeline.memory.lookup import add_run_argument, found
 from pipeline.options import add_state_options
-from pipeline.telling import telling
+from pipeline.reporting.archive import reading
+from pipeline.reporting.telling import telling
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

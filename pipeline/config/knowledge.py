@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config.keypath import child
 from pipeline.config.report import Report
 from pipeline.config.words import nearest
-from pipeline.prices import catalogue_knows, catalogue_models
+from pipeline.metering.prices import catalogue_knows, catalogue_models
 from pipeline.surface import Capabilities, Surface
 
 

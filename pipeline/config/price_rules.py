@@ -8,8 +8,8 @@ from pipeline.config.keypath import child
 from pipeline.config.report import Report
 from pipeline.config.rungs import RungDraft, StageDraft
 from pipeline.config.settings import Settings
-from pipeline.prices import pricing
-from pipeline.quota import quota
+from pipeline.metering.prices import pricing
+from pipeline.metering.quota import quota
 
 SAMPLE = 1_000  # tokens in and out by which two models are compared, below every long-context tier
 

@@ -6,8 +6,8 @@ from pipeline.environments.building import image_build
 from pipeline.environments.choice import Choice, build_network, choose
 from pipeline.environments.commit_files import CommitFiles
 from pipeline.environments.key_files import key_files
-from pipeline.project_folder import in_project
-from pipeline.run import Run
+from pipeline.running.project_folder import in_project
+from pipeline.running.run import Run
 from sandbox.base import Environment
 from sandbox.fitting import fitted_image
 from sandbox.image_build import built_image

@@ -8,12 +8,12 @@ from typing import Any
 
 from pipeline.config.load import Loaded, config_lines, load
 from pipeline.config.locate import locate, repository_root
-from pipeline.envelope import envelope
 from pipeline.keys import key_names, key_required, vendor_key
 from pipeline.loader import surface as surface_of
+from pipeline.preflight.envelope import envelope
 from pipeline.preflight.request import Preflight, PreflightRequest, Surroundings
 from pipeline.problem import Position, PreflightError, Problem, problem
-from pipeline.ticket import ReadTicket, TicketError, read_with_positions, unknown_checks
+from pipeline.tickets.reading import ReadTicket, TicketError, read_with_positions, unknown_checks
 
 __all__ = ["Preflight", "PreflightRequest", "preflight"]
 

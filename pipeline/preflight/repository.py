@@ -6,7 +6,7 @@ from pipeline.errors import GitError
 from pipeline.git.repository import Repository, open_repository, require_head, resolve
 from pipeline.preflight.request import PreflightRequest, Surroundings
 from pipeline.problem import Code, Position, Problem, problem
-from pipeline.ticket import ReadTicket
+from pipeline.tickets.reading import ReadTicket
 
 RESERVED_BRANCH = "refs/heads/stagewright"
 

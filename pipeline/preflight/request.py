@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config.settings import Settings
-from pipeline.envelope import Envelope
 from pipeline.environments.choice import Choice
+from pipeline.preflight.envelope import Envelope
 from pipeline.problem import PreflightError, Problem
 from stages.artifacts import Ticket
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from pipeline.checks import CheckRun, run_check
 from pipeline.config.settings import CheckSettings
 from pipeline.events import CheckOutcome
+from pipeline.judging.checks import CheckRun, run_check
 from sandbox.base import EMPTY, KEEP_BYTES, BaseTree, ExecResult, Sandbox, Snapshot
 from tests.fakes.directory_sandbox import DirectorySandbox, directory_sandbox
 from tests.sandbox.trees import make_base

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.junit import LIMIT_BYTES, ReportError, parse
+from pipeline.judging.junit import LIMIT_BYTES, ReportError, parse
 
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest" errors="1"
 failures="1" skipped="1" tests="5"><testcase classname="tests.test_x" name="test_ok[a::b]" time="0.001" />

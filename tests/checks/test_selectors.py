@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.junit import TestCase
-from pipeline.selectors import matching, split
+from pipeline.judging.junit import TestCase
+from pipeline.judging.selectors import matching, split
 
 
 def case(identity: str, *, file: str | None = None) -> TestCase:

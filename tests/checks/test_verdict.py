@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.checks import CheckRun
 from pipeline.events import CheckOutcome
-from pipeline.junit import CaseStatus, TestCase
-from pipeline.verdict import Verdict, binds, deleted_tests, judge, share
+from pipeline.judging.checks import CheckRun
+from pipeline.judging.junit import CaseStatus, TestCase
+from pipeline.judging.verdict import Verdict, binds, deleted_tests, judge, share
 from stages.artifacts import FileChange, SymbolChange, WorkItem
 
 BROKEN = "tests.test_new"  # what pytest reports for a file it cannot collect

@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config.load import load
 from pipeline.resources import resource
-from pipeline.ticket import read_ticket
+from pipeline.tickets.reading import read_ticket
 from stages.artifacts import Manifest, Review
 
 NAMED = "tests/test_month_end.py::test_a_short_month_does_not_move_the_later_charges"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.changes import dump
 from pipeline.cli import main
 from pipeline.config.load import canonical_json
-from pipeline.database import Store, open_store
 from pipeline.events import AnyEvent, RunStarted
-from pipeline.journal import Journal
+from pipeline.memory.database import Store, open_store
+from pipeline.memory.journal import Journal
 from pipeline.options import DATABASE
-from pipeline.result import result
+from pipeline.reporting.result import result
+from pipeline.running.changes import dump
 from sandbox.base import FileState, Snapshot
 from tests.git.repositories import fingerprint, git, make_repository
 from tests.report.story import BEGAN, FIRST, SETTINGS, SOLVED, TICKET, TO_FIRST_ATTEMPT, ended, stopped

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.events import AttemptEnded
-from pipeline.look_inside import Wanted, chosen_tree
+from pipeline.running.look_inside import Wanted, chosen_tree
 
 TREE = "moorings/schedule.py"
 

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.config.load import canonical_json, settings_from_json
 from pipeline.config.settings import Allowlist
-from pipeline.envelope import envelope, render
-from pipeline.opening import environment
+from pipeline.preflight.envelope import envelope, render
+from pipeline.running.opening import environment
 from tests.config.files import SOUND, loaded, problem_lines
 
 HOSTS = 'sandbox:\n  network:\n    allowlist: [api.test, "*.example.org", "mirror.example:8443", "127.0.0.1:3141"]\n'

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import loader
 from pipeline.config.settings import Settings, VendorSettings
-from pipeline.prices import pricing
+from pipeline.metering.prices import pricing
 from stages.model import Usage
 from tests.config.files import SOUND, changed, loaded, problem_lines
 

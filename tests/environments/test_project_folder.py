@@ -8,7 +8,7 @@ from pipeline.environments.choice import choose
 from pipeline.environments.commit_files import CommitFiles
 from pipeline.environments.key_files import key_files
 from pipeline.git.command import Git
-from pipeline.project_folder import in_project, is_inside, seen_from
+from pipeline.running.project_folder import in_project, is_inside, seen_from
 from tests.git.repositories import git, make_repository
 
 

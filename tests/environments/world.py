@@ -8,10 +8,10 @@ from pathlib import Path
 import anyio
 
 from pipeline.config.settings import SandboxSettings
-from pipeline.database import open_store
 from pipeline.git.repository import open_repository
-from pipeline.opening import Place, Start, new_run
-from pipeline.run import Run, Seams
+from pipeline.memory.database import open_store
+from pipeline.running.opening import Place, Start, new_run
+from pipeline.running.run import Run, Seams
 from stages.artifacts import Ticket
 from tests.fakes.brain_model import Cast
 from tests.git.repositories import make_repository

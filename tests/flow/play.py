@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pipeline.conditions import conditions
 from pipeline.config.settings import CheckSettings, Limits, OnExhaust, Rung, Settings, StageSettings
 from pipeline.events import (
     AnyEvent,
@@ -27,6 +26,7 @@ from pipeline.events import (
     StageEnded,
 )
 from pipeline.flow import next_step
+from pipeline.running.conditions import conditions
 from pipeline.state import fold
 from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from stages.artifacts import (

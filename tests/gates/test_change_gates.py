@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.gates import change_failure
+from pipeline.judging.gates import change_failure
 from sandbox.base import FileState, Snapshot
 from tests.gates.views import FILES, View, item
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.globs import matches
+from pipeline.judging.globs import matches
 
 
 @pytest.mark.parametrize(

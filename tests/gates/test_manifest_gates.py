@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.gates import manifest_failures
 from pipeline.items import ordered
+from pipeline.judging.gates import manifest_failures
 from stages.artifacts import Failure, Manifest, WorkItem
 from tests.gates.views import FILES, View, item, manifest, ticket
 

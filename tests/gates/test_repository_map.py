@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.repository_map import conventions, repository_map
+from pipeline.judging.repository_map import conventions, repository_map
 from tests.gates.views import FILES, View
 
 MAP = """\

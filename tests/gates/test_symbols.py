@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.symbols import lost_symbols, symbols
+from pipeline.judging.symbols import lost_symbols, symbols
 
 SOURCE = b'''
 """Doc."""

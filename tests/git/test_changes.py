@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.changes import dump, load
+from pipeline.running.changes import dump, load
 from sandbox.base import FileState, Snapshot
 
 PATHS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)

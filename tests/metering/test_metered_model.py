@@ -8,11 +8,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pipeline.budget import Need
 from pipeline.errors import BudgetOpenError, ParkedError
 from pipeline.events import CallReserved, CallSettled, CallWaiting
-from pipeline.ledger import Ask, Reservation
-from pipeline.metering import LOOK_AGAIN, MeteredModel, Seat, UnusableReplyError, VendorStopError
+from pipeline.memory.budget import Need
+from pipeline.memory.ledger import Ask, Reservation
+from pipeline.metering.metered_model import LOOK_AGAIN, MeteredModel, Seat, UnusableReplyError, VendorStopError
 from stages.model import ErrorKind, Model, ModelError, ModelTurn, Reply, Request, ToolCall, Usage, UserTurn
 from tests.fakes.clock import FakeDeadline
 from tests.fakes.model import Answer, ScriptedModel, reply, request

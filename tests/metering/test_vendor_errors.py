@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.vendor_errors import Park, Reaction, Stop, Tries, TryAgain, Unusable, Wait, react
+from pipeline.metering.vendor_errors import Park, Reaction, Stop, Tries, TryAgain, Unusable, Wait, react
 from stages.model import ErrorKind, ModelError
 
 NOW, DEADLINE = 1_000.0, 1_300.0

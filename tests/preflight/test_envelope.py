@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.settings import Settings
-from pipeline.envelope import attempts_at_most, envelope, render
+from pipeline.preflight.envelope import attempts_at_most, envelope, render
 from tests.config.files import SOUND, changed, loaded
 
 REVIEWER = "  reviewer:\n    vendor: google\n    model: gemini-3.8-flash\n    timeout: 120s\n    retry_budget: 1\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pipeline.envelope import render
 from pipeline.errors import UsageError
 from pipeline.preflight import Preflight, PreflightRequest, preflight
+from pipeline.preflight.envelope import render
 from pipeline.problem import PreflightError
 from tests.config.files import SOUND, changed
 from tests.git.repositories import git, make_repository

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.ticket import TicketError, read_ticket, read_with_positions, unknown_checks
-from pipeline.ticket_id import valid_id
+from pipeline.tickets.identity import valid_id
+from pipeline.tickets.reading import TicketError, read_ticket, read_with_positions, unknown_checks
 from stages.artifacts import Ticket, TicketScope
 
 FULL = """\

@@ -5,9 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pipeline.account import account
-from pipeline.archive import ArchivedRun
-from pipeline.calls import CallRow
 from pipeline.config.settings import CheckSettings, Limits, Rung, Settings, StageSettings
 from pipeline.events import (
     AnyEvent,
@@ -21,7 +18,10 @@ from pipeline.events import (
     RunStarted,
     StageStarted,
 )
-from pipeline.journal import Stored
+from pipeline.memory.calls import CallRow
+from pipeline.memory.journal import Stored
+from pipeline.reporting.account import account
+from pipeline.reporting.archive import ArchivedRun
 from stages.artifacts import Failure, FileChange, Finding, Manifest, Outcome, Review, StageName, Ticket, WorkItem
 
 RUN = "20261120-100000-000aaaaaa"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.account import account, decimal_text, spending, working_seconds
 from pipeline.events import AttemptStarted, RunEnded, RunResumed
+from pipeline.reporting.account import account, decimal_text, spending, working_seconds
 from tests.report.story import CALLS, FIRST, JUDGED, PLAN, SECOND, SOLVED, TO_FIRST_ATTEMPT, call, stopped, stored
 
 STARTS = (PLAN, FIRST, SECOND, JUDGED)

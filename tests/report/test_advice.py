@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from pipeline.advice import resume_command
+from pipeline.reporting.advice import resume_command
 from tests.report.story import RUN, SETTINGS, stopped
 
 

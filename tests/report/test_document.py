@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from pipeline.document import document, refused
 from pipeline.problem import Problem
+from pipeline.reporting.document import document, refused
 from tests.report.story import CALLS, SECOND, SOLVED, TO_FIRST_ATTEMPT, archived, stopped
 
 FIELDS = [

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.document import document
 from pipeline.events import RunEnded
-from pipeline.flags import Flag, flag, flags
-from pipeline.report import extended, markdown
-from pipeline.summary import summary
+from pipeline.judging.flags import Flag, flag, flags
+from pipeline.reporting.document import document
+from pipeline.reporting.report import extended, markdown
+from pipeline.reporting.summary import summary
 from tests.report.story import CALLS, SOLVED, archived
 
 BY_NAME = [

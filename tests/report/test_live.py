@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.events import CallReserved, CallSettled
-from pipeline.live import LiveView
-from pipeline.live_table import drawn
-from pipeline.progress import Progress, advance
+from pipeline.reporting.live import LiveView
+from pipeline.reporting.live_table import drawn
+from pipeline.reporting.progress import Progress, advance
 from tests.report.story import FIRST, SECOND, SETTINGS, SOLVED, TO_FIRST_ATTEMPT, stored
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +121,7 @@ def test_on_a_terminal_the_table_is_drawn() -> None:
 
 def test_the_terminal_library_is_loaded_for_a_terminal_alone() -> None:
     code = (
-        "import io, sys; from pipeline.live import LiveView; from pipeline.config.settings import Limits\n"
+        "import io, sys; from pipeline.reporting.live import LiveView; from pipeline.config.settings import Limits\n"
         "with LiveView(io.StringIO(), Limits(tokens=1, wall_clock=1), lambda: 0.0): print('rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

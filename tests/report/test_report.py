@@ -2,7 +2,7 @@ import json
 from textwrap import dedent
 
 from pipeline.events import BreakerOpened, BreakerWarned, RouteChosen
-from pipeline.report import extended, markdown
+from pipeline.reporting.report import extended, markdown
 from tests.report.story import CALLS, RED, SECOND, SOLVED, TO_FIRST_ATTEMPT, archived, ended, stopped
 
 RESUME = "stagewright resume x --set limits.tokens=800000"

@@ -4,8 +4,8 @@ from typing import Any, get_args
 import pytest
 
 from pipeline.events import AnyEvent, AttemptEnded, AttemptStarted, HumanAnswered, RunEnded, RunStarted, ToolCalled
-from pipeline.telling import telling
-from pipeline.wording import duration, money, one_line
+from pipeline.reporting.telling import telling
+from pipeline.reporting.wording import duration, money, one_line
 from tests.report.story import BASE, FIRST, RED, SOLVED, ended, stopped
 
 

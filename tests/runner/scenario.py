@@ -11,14 +11,14 @@ from typing import Any
 import anyio
 
 from pipeline.config.settings import CheckSettings, Limits, Rung, Settings, StageSettings
-from pipeline.database import open_store
 from pipeline.errors import Status
 from pipeline.events import AnyEvent, AttemptEnded, RunEnded
 from pipeline.git.repository import open_repository
-from pipeline.journal import Journal, Stored
-from pipeline.opening import Place, Resumption, Start, new_run, resumed_run
-from pipeline.run import Run, Seams
-from pipeline.runner import drive
+from pipeline.memory.database import open_store
+from pipeline.memory.journal import Journal, Stored
+from pipeline.running.opening import Place, Resumption, Start, new_run, resumed_run
+from pipeline.running.run import Run, Seams
+from pipeline.running.runner import drive
 from sandbox.base import BaseTree, Environment, Sandbox
 from stages.artifacts import Ticket
 from tests.audit import Audit

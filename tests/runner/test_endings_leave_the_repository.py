@@ -16,8 +16,8 @@ from pipeline.config.settings import CheckSettings, Limits
 from pipeline.errors import EXIT_CODES, Status
 from pipeline.events import RunEnded
 from pipeline.git.command import Git
-from pipeline.run import Run
-from pipeline.runner import drive
+from pipeline.running.run import Run
+from pipeline.running.runner import drive
 from tests.e2e import project
 from tests.loopback import Brain, Conversation, Say, always
 from tests.runner.scenario import Scenario, settings, stage

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kept_tree import keep_tree, kept_file, put_tree_back
+from pipeline.running.kept_tree import keep_tree, kept_file, put_tree_back
 from sandbox.docker import backend
 from tests.sandbox.conformance import shell
 from tests.sandbox.trees import environment, make_base

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.events import AnyEvent
-from pipeline.journal import run_ids
+from pipeline.memory.journal import run_ids
 from tests.e2e import project
 from tests.loopback import Brain, Conversation, Say, by_turn
 from tests.runner.scenario import DEBUGGER, REVIEWER, Scenario, audited, settings

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.settings import Allowlist, CheckSettings, SandboxSettings
 from pipeline.events import CheckFinished, SandboxEnded
-from pipeline.telling import telling
+from pipeline.reporting.telling import telling
 from sandbox.docker import backend
 from tests.e2e import project
 from tests.runner.scenario import Scenario, audited, settings

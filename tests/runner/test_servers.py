@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import loader
-from pipeline.archive import read_run
 from pipeline.config.settings import Rung, StageSettings, VendorSettings
 from pipeline.events import CallReserved, CallSettled, GateRefused
-from pipeline.report import markdown
+from pipeline.reporting.archive import read_run
+from pipeline.reporting.report import markdown
 from tests.e2e import project
 from tests.loopback import CHAT_KEY, Brain, Say, Traits, by_model, chat_server
 from tests.runner.scenario import Scenario, audited, on_turn, settings

@@ -12,8 +12,8 @@ import pytest
 from anyio import to_thread
 from docker import DockerClient
 
-from pipeline.checks import run_check
 from pipeline.config.settings import CheckSettings
+from pipeline.judging.checks import run_check
 from sandbox.base import BaseTree, SandboxError
 from sandbox.docker import DockerBackend
 from sandbox.host_command import run_host_command

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
-from pipeline.budget import Balance, Need
-from pipeline.database import open_store
-from pipeline.journal import Journal
-from pipeline.ledger import Ask, Ledger, Outcome, Reservation, Scope, Seat, Waiting
+from pipeline.memory.budget import Balance, Need
+from pipeline.memory.database import open_store
+from pipeline.memory.journal import Journal
+from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Scope, Seat, Waiting
 from stages.artifacts import StageName
 from stages.model import Usage
 from tests.fakes.clock import FakeClock

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.budget import (
+from pipeline.memory.budget import (
     FRAMING,
     LEAST_OUTPUT,
     Balance,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.database import open_store
 from pipeline.errors import InfrastructureError, UsageError
+from pipeline.memory.database import open_store
 
 
 def mode(path: Path) -> int:

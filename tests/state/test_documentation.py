@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import events
-from pipeline.database import METADATA
+from pipeline.memory.database import METADATA
 
 TEXT = (Path(__file__).parents[2] / "docs" / "state.md").read_text(encoding="utf-8")
 KINDS = {kind.model_fields["kind"].default: kind for kind in typing.get_args(events.AnyEvent)}

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.database import BLOB, Store, open_store
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.events import AnyEvent, HumanAnswered, SandboxEnded
-from pipeline.journal import Journal, Stored, new_run_id, resolve_run, run_ids
-from pipeline.redaction import redactor
+from pipeline.memory.database import BLOB, Store, open_store
+from pipeline.memory.journal import Journal, Stored, new_run_id, resolve_run, run_ids
+from pipeline.memory.redaction import redactor
 from tests.fakes.clock import START, FakeClock
 
 KEY = "k3y-of-the-runner"
@@ -115,9 +115,9 @@ def test_missing_and_damaged_content_is_an_error_and_never_an_empty_answer(store
 
 WRITER = """
 import sys
-from pipeline.database import open_store
+from pipeline.memory.database import open_store
 from pipeline.events import SandboxEnded
-from pipeline.journal import Journal
+from pipeline.memory.journal import Journal
 store = open_store(sys.argv[1])
 log = Journal(store, "run-1", clock=lambda: 1.0, redact=lambda text: text)
 for number in range(25):

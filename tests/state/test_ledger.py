@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import scopes
-from pipeline.budget import Balance
 from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import BreakerOpened, BreakerWarned, CallRefused, CallReserved, CallSettled
-from pipeline.ledger import Waiting
-from pipeline.transcript import load_reply, load_request
+from pipeline.memory import scopes
+from pipeline.memory.budget import Balance
+from pipeline.memory.ledger import Waiting
+from pipeline.memory.transcript import load_reply, load_request
 from stages.model import ModelError
 from tests.fakes.model import request
 from tests.state.seats import COST, RUN, SHARE, TOKENS, Desk, answered, desk, unanswered

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.budget import micro_usd
 from pipeline.errors import BudgetOpenError
 from pipeline.events import CallRefused, CallReserved, CallSettled
-from pipeline.ledger import Reservation, Waiting
+from pipeline.memory.budget import micro_usd
+from pipeline.memory.ledger import Reservation, Waiting
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.fakes.clock import FakeClock

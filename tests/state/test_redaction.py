@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.redaction import REDACTED, redact_json, redactor
+from pipeline.memory.redaction import REDACTED, redact_json, redactor
 
 SHAPED = [
     "sk-ant-api03-" + "aB3_" * 20,

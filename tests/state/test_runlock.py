@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.runlock import RunLock
+from pipeline.memory.runlock import RunLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from pipeline.runlock import RunLock
+from pipeline.memory.runlock import RunLock
 with RunLock(Path(sys.argv[1]), "run-1"):
     print("held", flush=True)
     sys.stdin.read()

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.transcript import (
+from pipeline.memory.transcript import (
     decode,
     dump_reply,
     dump_request,

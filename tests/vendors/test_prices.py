@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.settings import Limits, ModelDeclaration, Price, Rung, Settings, StageSettings, VendorSettings
 from pipeline.loader import surface
-from pipeline.prices import Pricing, catalogue_knows, catalogue_models, pricing
+from pipeline.metering.prices import Pricing, catalogue_knows, catalogue_models, pricing
 from stages.model import Usage
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""A model behind the breaker: every call bounded in tokens, money and time."""

@@ -1,0 +1,50 @@
+"""What a vendor's failure or refusal comes to when no further try is due: the error that ends attempt or run."""
+
+from pipeline.errors import InfrastructureError, ParkedError
+from pipeline.memory.calls import Seat
+from pipeline.metering.vendor_errors import Park, Stop, Unusable
+from stages.artifacts import Failure
+from stages.model import ModelError, Reply
+
+_ADVICE = {
+    "auth": "check the vendor's key and resume the run",
+    "billing": "check the account's credit and resume the run",
+    "bad_request": "check model and settings under stages.{stage} and resume the run",
+}
+
+
+class VendorStopError(InfrastructureError):
+    """A vendor failed for good: no attempt of this run can go on."""
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class UnusableReplyError(Exception):
+    """The attempt got no answer it could use. The runner catches it, never a stage."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def ending(seat: Seat, error: ModelError, reaction: Unusable | Stop | Park) -> Exception:
+    """Return the error to raise for a failure that ends the attempt, stops the run or parks it."""
+    said = f"{seat.vendor} {seat.model}, {error.kind}: {error.message}"
+    match reaction:
+        case Unusable():
+            return UnusableReplyError(Failure(kind="unusable", code=error.kind, message=said))
+        case Stop(reason):
+            advice = _ADVICE.get(error.kind, "resume the run when the vendor answers again").format(stage=seat.stage)
+            failure = Failure(kind="vendor", code=error.kind, message=said)
+            return VendorStopError(f"{said} ({reason}); {advice}", failure)
+        case Park(resume_at):
+            return ParkedError(f"{said}; the vendor named the time from which it answers again", resume_at=resume_at)
+
+
+def refused(seat: Seat, reply: Reply) -> UnusableReplyError:
+    """Return the error for a model that refused to answer."""
+    said = reply.turn.text or "it gave no reason"
+    message = f"{seat.vendor} {seat.model} refused to answer: {said}"
+    return UnusableReplyError(Failure(kind="unusable", code="refused", message=message))

@@ -1,0 +1,1 @@
+"""A run under way: opened, driven from attempt to attempt, ended and resumed."""

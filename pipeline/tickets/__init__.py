@@ -1,0 +1,1 @@
+"""Tickets, from any of their formats to one type."""
