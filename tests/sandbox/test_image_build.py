@@ -10,6 +10,7 @@ from docker import DockerClient
 from sandbox.base import SandboxUnavailableError
 from sandbox.build_context import pack_context
 from sandbox.image_build import BuildError, ImageBuild, built_image, look_at_build
+from tests.sandbox.image_files import content
 from tests.sandbox.trees import MIB
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
@@ -43,8 +44,7 @@ async def test_it_is_built_from_the_commits_files_and_kept_by_content(engine: Do
     made.append(await built_image(one, seconds=60, say=said.append))
     assert await built_image(one, seconds=60, say=said.append) == made[0]
     assert said[-1] == f"ci/Dockerfile: cached as {made[0]}"
-    output = engine.containers.run(made[0], ["cat", "/copied"], remove=True, network_mode="none")
-    assert output == b"of the commit"
+    assert content(engine, made[0], "/copied") == b"of the commit"
     made.append(await built_image(build(f"{text}LABEL other=1\n", BASE="stagewright/python"), seconds=60, say=quietly))
     assert made[0] != made[1]
 
