@@ -130,7 +130,11 @@ class StageEnded(Frozen):
 
 
 class AttemptStarted(Frozen):
-    """`number` counts starts, `rung` is 1 + retries consumed, `cause` says why this attempt is made."""
+    """`number` counts starts, `rung` is 1 + retries consumed, `cause` says why this attempt is made.
+
+    `fallback` k is the rung's k-th fallback: the same attempt, by the same number, restarted during an outage with
+    `timeout` seconds left of its time; 0 is the rung itself.
+    """
 
     kind: Literal["attempt.started"] = "attempt.started"
     stage: StageName
@@ -142,6 +146,7 @@ class AttemptStarted(Frozen):
     effort: str | None = None
     timeout: float
     cause: Cause
+    fallback: int = 0
 
 
 class AttemptEnded(Frozen):
@@ -149,7 +154,8 @@ class AttemptEnded(Frozen):
 
     `change` is the blob of the tree the attempt left (see `pipeline/running/changes.py`); `reusable` says it passed
     every gate and was only red. `evidence` says that a Debugger would have something to look at. `kept` is where the
-    archive of the whole work tree is (with `--keep-sandbox`), or why there is none.
+    archive of the whole work tree is (with `--keep-sandbox`), or why there is none. `fallback` is what it ran on, as
+    in `attempt.started`; `continues_on` is the fallback on which it starts again, with `seconds_left` of its time.
     """
 
     kind: Literal["attempt.ended"] = "attempt.ended"
@@ -174,6 +180,9 @@ class AttemptEnded(Frozen):
     evidence: bool = False
     seconds: float = 0.0
     kept: str | None = None
+    fallback: int = 0
+    continues_on: int | None = None
+    seconds_left: float | None = None
 
 
 class CallReserved(Frozen):
@@ -235,12 +244,16 @@ class CallRefused(Frozen):
 
 
 class CallWaiting(Frozen):
-    """A call waits, for a vendor (`retry`) or for the breaker (`budget`); `seconds` is how long at most."""
+    """A call waits; `seconds` is how long at most.
+
+    `retry`: for its vendor, after `error`. `budget`: for the breaker. `pace`: for a turn under the vendor's limits in
+    the config. `outage`: the vendor named a time, or is set aside, because of other calls' `error`.
+    """
 
     kind: Literal["call.waiting"] = "call.waiting"
     key: str
     stage: StageName
-    reason: Literal["retry", "budget"]
+    reason: Literal["retry", "budget", "pace", "outage"]
     error: str | None = None
     seconds: float
 

@@ -1,5 +1,7 @@
 """Decide the next step of a run from its folded state and its config; no clock, no files, no models."""
 
+from dataclasses import replace
+
 from pipeline.config.settings import Settings
 from pipeline.errors import Status
 from pipeline.events import AttemptEnded, Cause
@@ -81,12 +83,29 @@ def _nothing_binds(state: RunState) -> EndRun:
 
 
 def _after_stop(state: RunState, settings: Settings, ended: AttemptEnded) -> Step:
+    if _continues(settings, ended):
+        return _restarted(state, settings, ended)
     kind = ended.failure.kind if ended.failure else "interrupted"
     if kind == "clarification" and ended.failure is not None:
         return EndRun("needs_human", ended.failure.message, ended.stage, ended.item, failure=ended.failure)
     if kind == "scope" and left(state, settings, "planner", None) > 0:
         return _attempt(state, settings, "planner", None, "scope")
     return _again(state, settings, ended.stage, ended.item, ended.cause)
+
+
+def _continues(settings: Settings, ended: AttemptEnded) -> bool:
+    """Tell whether an attempt that an outage cut short has a fallback to start again on; a resume may take it away."""
+    entry = settings.stage(ended.stage)
+    if entry is None or ended.continues_on is None or ended.rung > len(entry.rungs):
+        return False
+    return ended.continues_on <= len(entry.rungs[ended.rung - 1].fallback)
+
+
+def _restarted(state: RunState, settings: Settings, ended: AttemptEnded) -> RunAttempt:
+    """Make the same attempt again, on the fallback and with the time it had left."""
+    again = _attempt(state, settings, ended.stage, ended.item, ended.cause)
+    fallback, seconds = ended.continues_on or 0, ended.seconds_left
+    return replace(again, number=ended.number, rung=ended.rung, fallback=fallback, seconds=seconds)
 
 
 def _after_planner(state: RunState, settings: Settings, ended: AttemptEnded) -> Step:

@@ -39,6 +39,7 @@ Code = Literal[
     "SW214",  # a check's command and its report
     "SW215",  # a time limit the run's cannot hold
     "SW216",  # the project's folder
+    "SW217",  # a fallback that is no other model
     # tickets
     "SW301",  # cannot be read
     "SW302",  # empty

@@ -68,9 +68,10 @@ def rung_number(state: RunState, settings: Settings, stage: StageName, item: str
     return min(1 + consumed(state.of(stage, item)), last)
 
 
-def rung(settings: Settings, stage: StageName, number: int) -> Rung:
-    """Return the resolved rung with this number, which starts at 1."""
-    return settings_of(settings, stage).rungs[number - 1]
+def rung(settings: Settings, stage: StageName, number: int, fallback: int = 0) -> Rung:
+    """Return the resolved rung with this number, which starts at 1, or its fallback with that number."""
+    found = settings_of(settings, stage).rungs[number - 1]
+    return found.fallback[fallback - 1] if fallback else found
 
 
 def is_stuck(state: RunState, settings: Settings, stage: StageName, item: str | None) -> bool:

@@ -16,7 +16,11 @@ class RunBaseline:
 
 @dataclass(frozen=True, slots=True)
 class RunAttempt:
-    """Make one attempt of a stage. `owners` are the routes a Debugger has on offer, `case` whom it attaches to."""
+    """Make one attempt of a stage. `owners` are the routes a Debugger has on offer, `case` whom it attaches to.
+
+    `fallback` k is the rung's k-th fallback, on which an attempt that an outage cut short starts again with the
+    `seconds` it had left; 0 is the rung itself.
+    """
 
     stage: StageName
     item: str | None
@@ -25,6 +29,8 @@ class RunAttempt:
     cause: Cause
     owners: tuple[Owner, ...] = ()
     case: StageName | None = None
+    fallback: int = 0
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Audit:
     starts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     consumed: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     open_attempt: Event | None = None
+    last_ended: Event | None = None
     ended: bool = False
     opened: bool = False
     green_finals: set[str] = field(default_factory=set)
@@ -55,7 +56,10 @@ class Audit:
     def _attempt_started(self, event: Event) -> None:
         assert self.open_attempt is None, f"two attempts at once: {event}"
         seat = (event["stage"], event["item"])
-        self.starts[seat] += 1
+        if event["fallback"]:
+            self._restarted(event)
+        else:
+            self.starts[seat] += 1
         assert event["number"] == self.starts[seat], event
         last = self.rungs.get(event["stage"])
         expected = 1 + self.consumed[seat]
@@ -64,13 +68,23 @@ class Audit:
         assert event["timeout"] > 0, event
         self.open_attempt = event
 
+    def _restarted(self, event: Event) -> None:
+        """An attempt goes on with its fallback: announced by its last ending, each entry once, in the time left."""
+        before = self.last_ended
+        assert before is not None, event
+        assert before["continues_on"] == event["fallback"] == before["fallback"] + 1, (before, event)
+        assert (before["outcome"], before["failure"]["kind"]) == ("stopped", "vendor"), before
+        for name in ("stage", "item", "number", "rung", "cause"):
+            assert event[name] == before[name], (before, event)
+        assert event["timeout"] == before["seconds_left"], (before, event)
+
     def _attempt_ended(self, event: Event) -> None:
         started = self.open_attempt
         assert started is not None, event
-        for name in ("stage", "item", "number", "rung", "vendor", "model"):
+        for name in ("stage", "item", "number", "rung", "vendor", "model", "fallback"):
             assert event[name] == started[name], (started, event)
         assert (event["failure"] is None) == (event["outcome"] == "passed"), event
-        self.open_attempt = None
+        self.open_attempt, self.last_ended = None, event
         if event["outcome"] != "stopped":
             self.consumed[event["stage"], event["item"]] += 1
 

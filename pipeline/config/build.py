@@ -49,7 +49,7 @@ def vendor_settings(
 ) -> dict[str, VendorSettings]:
     """Return the settings of every vendor that has an entry or serves a rung."""
     entries = document.get("vendors", {})
-    used = {rung.values.get("vendor") for stage in drafts for rung in stage.rungs if rung.row is not None}
+    used = {rung.values.get("vendor") for stage in drafts for rung in stage.served_by if rung.row is not None}
     names = sorted({*entries, *used} - {None})
     return {name: _vendor(name, entries.get(name, {}), folder, surfaces[name], environ) for name in names}
 
@@ -73,6 +73,9 @@ def _vendor(
         prices={model: Price(**prices) for model, prices in entry.get("prices", {}).items() if _complete(prices)},
         command=_command(entry["command"], folder) if "command" in entry else None,
         replies=str((folder / entry["replies"]).resolve()) if "replies" in entry else None,
+        max_concurrency=entry.get("max_concurrency"),
+        requests_per_minute=entry.get("requests_per_minute"),
+        tokens_per_minute=entry.get("tokens_per_minute"),
     )
 
 

@@ -80,13 +80,22 @@ VENDOR = Record((
     Key("replies", Text(), "scripted: the file with the recorded replies", "replies: replies.yaml"),
     Key("command", Text(), "the program of a vendor that a subscription pays for, when PATH has another or none",
         "command: /opt/claude/bin/claude"),
+    Key("max_concurrency", Integer(1, 10_000), "most calls in flight at a time, of all runs together",
+        "max_concurrency: 4"),
+    Key("requests_per_minute", Integer(1, 10**6), "most calls begun a minute, of all runs together",
+        "requests_per_minute: 50"),
+    Key("tokens_per_minute", Integer(1, 10**12), "most tokens a minute (input - cache reads + output), of all runs",
+        "tokens_per_minute: 400_000"),
 ), name="vendor")  # fmt: skip
 
 FALLBACK = Many(Record((
     Key("vendor", Text(), "the vendor to take instead", "vendor: openai", required=True),
     Key("model", Text(), "its model", "model: gpt-6.1-sol", required=True),
-    Key("effort", Choice(EFFORTS), "its effort", "effort: high"),
-), name="fallback"))  # fmt: skip
+    Key("effort", Unset(Choice(EFFORTS)), "its effort; null for the model's default", "effort: high"),
+    Key("temperature", Unset(Number(Decimal(0), Decimal(2), exact=False)), "its temperature; null for none",
+        "temperature: 0.2"),
+    Key("max_output_tokens", TOKENS, "its output limit per call", "max_output_tokens: 32000"),
+), name="fallback"), single=True)  # fmt: skip
 
 RUNG = Record((
     Key("vendor", Text(), "another vendor", "vendor: openai"),
@@ -97,7 +106,7 @@ RUNG = Record((
         "temperature: 0.2"),
     Key("max_output_tokens", TOKENS, "another output limit per call", "max_output_tokens: 32000"),
     Key("compute", Choice(("increased",)), "one effort step above the rung before", "compute: increased"),
-    Key("fallback", FALLBACK, "a vendor to take during an outage", "fallback: []", later=True),
+    Key("fallback", FALLBACK, "other vendors to take during an outage; [] for none", "fallback: []"),
 ), name="rung")  # fmt: skip
 
 ESCALATION = Many(RUNG, single=True)
@@ -123,7 +132,8 @@ def _stage_keys() -> tuple[Key, ...]:
         Key("escalation", ESCALATION, "the rungs after the first; entry k is used once k retries are consumed",
             "escalation: {compute: increased}"),
         Key("on_retry", ESCALATION, "another word for escalation", "on_retry: {compute: increased}"),
-        Key("fallback", FALLBACK, "a vendor to take during an outage of this one", "fallback: []", later=True),
+        Key("fallback", FALLBACK, "vendors to take during an outage of this one, never for quality",
+            "fallback: [{vendor: openai, model: gpt-6.1-sol}]"),
     )  # fmt: skip
 
 

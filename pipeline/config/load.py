@@ -200,7 +200,7 @@ def _partial(
 ) -> Partial:
     checks = [check.get("name") if isinstance(check, dict) else None for check in document.get("checks", ())]
     users: dict[str, str] = {}
-    for rung in (rung for stage in drafts for rung in stage.rungs if rung.row is not None):
+    for rung in (rung for stage in drafts for rung in stage.served_by if rung.row is not None):
         users.setdefault(rung.values["vendor"], rung.where("vendor"))
     names = tuple(name for name in checks if name is not None)
     complete = names if checks and len(names) == len(checks) else None

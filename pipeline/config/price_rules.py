@@ -22,7 +22,7 @@ def check_prices(document: Mapping[str, Any], drafts: Sequence[StageDraft], pric
     limited = "limits.cost" if "cost" in document.get("limits", {}) else None
     for stage in drafts:
         limit = limited or (child(stage.key, "cost") if "cost" in stage.entry else None)
-        for rung in stage.rungs:
+        for rung in stage.served_by:
             if limit and rung.own & {"vendor", "model"} and rung.row is not None and _price(rung, priced) is None:
                 _refuse(rung, limit, report)
     _weaker_debugger(drafts, priced, report)

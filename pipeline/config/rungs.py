@@ -26,6 +26,7 @@ class RungDraft:
     model: Named | None = None
     row: Capabilities | None = None
     effort: Effort | None = None
+    fallback: tuple["RungDraft", ...] = ()
 
     @property
     def timeout(self) -> float | None:
@@ -54,6 +55,7 @@ class RungDraft:
             ),
             effort=self.effort,
             temperature=self.values.get("temperature"),
+            fallback=tuple(rung for rung in (one.rung() for one in self.fallback) if rung is not None),
         )
 
 
@@ -65,6 +67,12 @@ class StageDraft:
     key: str
     entry: Mapping[str, Any]
     rungs: Sequence[RungDraft]
+
+    @property
+    def served_by(self) -> Sequence[RungDraft]:
+        """Return every entry that names a model, once: the rungs, then the fallbacks."""
+        fallbacks = {one.key: one for rung in self.rungs for one in rung.fallback}
+        return (*self.rungs, *fallbacks.values())
 
 
 def stage_drafts(document: Mapping[str, Any], knowledge: Knowledge, report: Report) -> list[StageDraft]:
@@ -80,7 +88,7 @@ def stage_drafts(document: Mapping[str, Any], knowledge: Knowledge, report: Repo
 
 def default_efforts(drafts: Sequence[StageDraft]) -> tuple[str, ...]:
     """Say which rungs run at their model's own effort, because nobody set one."""
-    rungs = (rung for stage in drafts for rung in stage.rungs)
+    rungs = (rung for stage in drafts for rung in stage.served_by)
     return tuple(
         f"{rung.where('effort')} = {rung.row.default_effort}, the own default of {rung.model.id}"
         for rung in rungs
@@ -98,14 +106,29 @@ def _rungs(entry: Mapping[str, Any], key: str, knowledge: Knowledge, report: Rep
         report.refuse("SW114", child(key, "on_retry"), message, "keep one of the two")
     base = {name: entry[name] for name in RUNG_KEYS if name in entry}
     first = _identified(RungDraft(key=key, own=frozenset(base), values=base), knowledge)
-    rungs = [replace(first, effort=base.get("effort"))]
+    fallback = _fallbacks(entry, base, key, knowledge)
+    rungs = [replace(first, effort=base.get("effort"), fallback=fallback)]
     for index, own in enumerate(entry.get(word, [])):
         if isinstance(own, dict):
             at = child(child(key, word), index)
             draft = RungDraft(key=at, own=frozenset(own), values={**base, **own})
             draft = _identified(draft, knowledge) if draft.own & {"vendor", "model"} else _same_model(draft, first)
-            rungs.append(replace(draft, effort=_effort(draft, rungs[-1], report)))
+            kept = _fallbacks(own, base, at, knowledge) if "fallback" in own else fallback
+            rungs.append(replace(draft, effort=_effort(draft, rungs[-1], report), fallback=kept))
     return rungs
+
+
+def _fallbacks(
+    entry: Mapping[str, Any], base: Mapping[str, Any], key: str, knowledge: Knowledge
+) -> tuple[RungDraft, ...]:
+    """Return the fallbacks an entry names; each inherits from the stage's entry, as rungs do."""
+    drafts = []
+    for index, own in enumerate(entry.get("fallback", [])):
+        if isinstance(own, dict) and own.keys() >= {"vendor", "model"}:
+            values = {**base, **own}
+            draft = RungDraft(key=child(child(key, "fallback"), index), own=frozenset(own), values=values)
+            drafts.append(replace(_identified(draft, knowledge), effort=values.get("effort")))
+    return tuple(drafts)
 
 
 def _identified(draft: RungDraft, knowledge: Knowledge) -> RungDraft:

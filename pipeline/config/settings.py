@@ -28,7 +28,10 @@ class ModelDeclaration(Frozen):
 
 
 class Rung(Frozen):
-    """One rung of a stage, fully resolved: everything an attempt on it needs. Seconds and tokens."""
+    """One rung of a stage, fully resolved: everything an attempt on it needs. Seconds and tokens.
+
+    `fallback` are the entries an attempt on it restarts with, one after the other, when the vendor has an outage.
+    """
 
     vendor: str
     model: str
@@ -37,6 +40,7 @@ class Rung(Frozen):
     max_output_tokens: int
     effort: Effort | None = None
     temperature: float | None = None
+    fallback: tuple["Rung", ...] = ()
 
 
 class StageSettings(Frozen):
@@ -57,12 +61,18 @@ class StageSettings(Frozen):
         """How many attempts the stage has of its own."""
         return 1 + self.retry_budget
 
+    @property
+    def served_by(self) -> tuple[Rung, ...]:
+        """Return everything an attempt can run on: the rungs in order, each before its fallbacks."""
+        return tuple(one for rung in self.rungs for one in (rung, *rung.fallback))
+
 
 class VendorSettings(Frozen):
-    """Where and with which key a vendor is reached. `api_key_env` None means no key.
+    """Where and with which key a vendor is reached, and how fast. `api_key_env` None means no key.
 
     `other_key_envs` are read, in order, where that variable is not set; `key_optional` says that none may be.
-    `surface` is the vendor whose module serves it, where that is not its own name.
+    `surface` is the vendor whose module serves it, where that is not its own name. The three limits hold for all
+    runs of this machine together; None is no limit.
     """
 
     name: str
@@ -75,6 +85,9 @@ class VendorSettings(Frozen):
     prices: dict[str, Price] = {}
     command: str | None = None  # the program of a subscription vendor: an absolute path, or a name on PATH
     replies: str | None = None  # scripted: absolute path of the file with the replies
+    max_concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class CheckSettings(Frozen):

@@ -16,11 +16,12 @@ def check_stages(document: Mapping[str, Any], drafts: Sequence[StageDraft], repo
     """Report what the stages of a document get wrong."""
     limits = document.get("limits", {})
     for stage in drafts:
-        for rung in stage.rungs:
+        for rung in stage.served_by:
             _knobs(rung, report)
             _bounds(rung, stage, limits, report)
         _share(stage, limits, report)
         _escalation(stage, report)
+        _fallbacks(stage, report)
     _routes(document, drafts, report)
     if limits.get("tokens", SMALL_CAP) < SMALL_CAP:
         _small("limits.tokens", limits["tokens"], report)
@@ -101,6 +102,23 @@ def _escalation(stage: StageDraft, report: Report) -> None:
         key = stage.rungs[1].key.rsplit(".", 1)[0]
         message = f"{entries} entries for a retry_budget of {retries}: no retry reaches the last {entries - retries}"
         report.warn("SW207", key, message, f"raise {stage.key}.retry_budget, or remove entries")
+
+
+def _fallbacks(stage: StageDraft, report: Report) -> None:
+    """Refuse a fallback that repeats its rung or a fallback before it; each is said once."""
+    said: set[str] = set()
+    for rung in stage.rungs:
+        seen = {_served(rung)}
+        for one in rung.fallback:
+            if one.model is not None and _served(one) in seen and one.key not in said:
+                said.add(one.key)
+                message = f"{'/'.join(_served(one))} is what it stands in for, in {rung.key} or before it"
+                report.refuse("SW217", one.where("model"), message, "name another vendor or model, or remove it")
+            seen.add(_served(one))
+
+
+def _served(rung: RungDraft) -> tuple[str, str]:
+    return rung.values.get("vendor", ""), rung.model.id if rung.model else ""
 
 
 def _routes(document: Mapping[str, Any], drafts: Sequence[StageDraft], report: Report) -> None:

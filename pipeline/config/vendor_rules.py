@@ -17,6 +17,7 @@ from pipeline.surface import Surface
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?")
 SCRIPTED_KEYS = {"replies", "prices"}
 PROGRAM_KEYS = {"command", "base_url"}
+PACE_KEYS = {"max_concurrency", "requests_per_minute", "tokens_per_minute"}
 
 
 def vendor_address(surface: Surface, environ: Mapping[str, str]) -> str | None:
@@ -49,7 +50,7 @@ def check_vendors(
         if "replies" in entry:
             _replies(entry["replies"], child(key, "replies"), folder, report, trusted=trusted)
     _require_address(vendors, drafts, surfaces, report)
-    scripted = [rung for stage in drafts for rung in stage.rungs if rung.values.get("vendor") == "scripted"]
+    scripted = [rung for stage in drafts for rung in stage.served_by if rung.values.get("vendor") == "scripted"]
     if scripted and "replies" not in vendors.get("scripted", {}) and "vendors.scripted.replies" not in report.positions:
         hint = "add `vendors: {scripted: {replies: replies.yaml}}`"
         report.refuse("SW105", "vendors.scripted.replies", "the required key is missing: a stage uses `scripted`", hint)
@@ -59,7 +60,7 @@ def _require_address(
     vendors: Mapping[str, Any], drafts: Sequence[StageDraft], surfaces: Mapping[str, Surface], report: Report
 ) -> None:
     """Refuse a server that only its address makes one, where the entry has none."""
-    for name in dict.fromkeys(rung.values.get("vendor", "") for stage in drafts for rung in stage.rungs):
+    for name in dict.fromkeys(rung.values.get("vendor", "") for stage in drafts for rung in stage.served_by):
         surface, key = surfaces.get(name), child(child("vendors", name), "base_url")
         if surface is None or not surface.apis or surface.address_variables or surface.default_base_url:
             continue
@@ -78,7 +79,7 @@ def is_loopback(host: str) -> bool:
 
 def _settings(surface: Surface, entry: Mapping[str, Any], key: str, report: Report) -> None:
     name = surface.name
-    for setting in entry:
+    for setting in (setting for setting in entry if setting not in PACE_KEYS):
         odd = _odd_beside_a_program(surface, setting)
         if odd is not None:
             report.refuse("SW104", child(key, setting), odd, "remove the key")

@@ -34,6 +34,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "api": ("api_type", "protocol", "wire_api", "flavor"),
     "base_url": ("api_base", "endpoint", "url", "host", "baseurl", "openai_api_base", "server"),
     "api_key_env": ("key_env", "env_key", "api_key_env_var", "key_variable", "api_key_name"),
+    "max_concurrency": (
+        "concurrency", "max_parallel", "max_parallel_requests", "parallel", "max_connections", "max_concurrent",
+    ),
+    "requests_per_minute": ("rpm", "rpm_limit", "request_limit", "rate_limit", "requests_per_min"),
+    "tokens_per_minute": ("tpm", "tpm_limit", "tokens_per_min", "token_rate"),
     "api_key": ("key", "token", "apikey", "secret"),
     "run": ("cmd", "command", "script", "shell", "exec"),
     "report": ("format", "reporter", "report_format"),

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Row
 
 from pipeline.memory.budget import Unit
 from pipeline.memory.database import CALL, Store
+from pipeline.memory.pace import Lane
 from pipeline.memory.transcript import encode
 from stages.artifacts import StageName
 
@@ -46,6 +47,7 @@ class Reservation:
     max_output_tokens: int
     started: datetime
     shrunk_by: str | None = None
+    lane: Lane | None = None
 
     @property
     def amounts(self) -> dict[Unit, int]:

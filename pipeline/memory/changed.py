@@ -1,32 +1,51 @@
-"""Wake whoever waits for something to change: at once in this process, by looking again for other processes."""
+"""Wake whoever waits for something to change, in this process and in the others that use the database."""
 
 from collections.abc import Awaitable, Callable
 
 import anyio
 
+from pipeline.memory.doorbell import Doorbell
+
 
 class Changed:
     """Announcements for the tasks of one event loop. Nothing is missed between looking and waiting without an await."""
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Doorbell) -> None:
         self._waiting: set[anyio.Event] = set()
+        self._bell = bell
 
     def announce(self) -> None:
         """Wake everybody who waits now."""
         for event in self._waiting:
             event.set()
+        self._bell.ring()
 
     async def wait(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Return at the next announcement, or after so many seconds of `sleep`."""
+        """Return at the next announcement, or after so many seconds of `sleep`.
+
+        The first wait only begins to listen to other processes and returns at once: what they announced between
+        the caller's look and this moment would be missed.
+        """
+        if self._bell.listen():
+            return
         event = anyio.Event()
         self._waiting.add(event)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_set_after, event, seconds, sleep)
+                tasks.start_soon(_set_when_rung, event, self._bell)
                 await event.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._waiting.discard(event)
+
+
+async def _set_when_rung(event: anyio.Event, bell: Doorbell) -> None:
+    if bell.number is None:
+        return
+    await anyio.wait_readable(bell.number)
+    bell.quieten()
+    event.set()
 
 
 async def _set_after(event: anyio.Event, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:

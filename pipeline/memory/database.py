@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -37,6 +38,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipeline.errors import InfrastructureError, UsageError
+from pipeline.memory.doorbell import Doorbell
 
 BUSY_MILLISECONDS = 30_000
 
@@ -107,6 +109,14 @@ BUDGET = Table(
     Column("opened", Text),
     Column("warned", Boolean, nullable=False, default=False),
 )
+PACE = Table(
+    "pace",
+    METADATA,
+    Column("vendor", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("fields", JSON, nullable=False),
+)
 BLOB = Table(
     "blob",
     METADATA,
@@ -118,8 +128,9 @@ BLOB = Table(
 class Store:
     """An open database. Close it when the command ends."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bell: Doorbell) -> None:
         self.engine = engine
+        self.bell = bell
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 
     @contextmanager
@@ -153,6 +164,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        self.bell.close()
         self.engine.dispose()
 
     @contextmanager
@@ -181,7 +193,7 @@ def open_store(url: str) -> Store:
     engine = create_engine(location, hide_parameters=True)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
-    store = Store(engine)
+    store = Store(engine, Doorbell(path.parent / "bells"))
     try:
         with _only_opener(path):
             _create_private(path)

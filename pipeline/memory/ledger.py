@@ -4,21 +4,22 @@ Each step is one transaction over calls, budgets and journal. The invariant, in 
 settled + held <= cap, unless a vendor reports more than was reserved.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import CallReserved, CallWaiting
-from pipeline.memory import breaker, calls, scopes, settlement
+from pipeline.memory import breaker, calls, lanes, scopes, settlement, turns
 from pipeline.memory.budget import Balance, Grant, Hold, Need, Open, Scope, charges, decide, run_scope, usd_text
 from pipeline.memory.calls import CallRow, Reservation, Seat
 from pipeline.memory.changed import Changed
 from pipeline.memory.database import CALL, Store
 from pipeline.memory.journal import Journal
+from pipeline.memory.pace import Lane, Named, NotYet
 from pipeline.memory.settlement import Outcome, Settlement
 from pipeline.memory.transcript import dump_request
 from stages.model import ModelError, Request
@@ -28,7 +29,10 @@ __all__ = ["Ask", "CallRow", "Ledger", "Outcome", "Reservation", "Scope", "Seat"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A call that wants to start. `lease` is UTC seconds since the epoch: by then it is over, or counts as spent."""
+    """A call that wants to start. `lease` is UTC seconds since the epoch: by then it is over, or counts as spent.
+
+    It waits its turn in `lane`; one that `insists` asks a vendor although it named a later time.
+    """
 
     seat: Seat
     turn: int
@@ -36,6 +40,8 @@ class Ask:
     need: Need
     lease: float
     price: Mapping[str, str] | None = None
+    lane: Lane | None = None
+    insists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,18 @@ class Waiting:
 
 
 class Ledger:
-    """The paid calls of one run. Caps come from `open_scopes`; without them no call is allowed."""
+    """The paid calls of one run. Caps come from `open_scopes`; without them no call is allowed.
 
-    def __init__(self, store: Store, journal: Journal) -> None:
+    `works` tells whether a process still works on a run, by its id.
+    """
+
+    def __init__(self, store: Store, journal: Journal, works: Callable[[str], bool] = lambda _run: True) -> None:
         self._store = store
         self._journal = journal
+        self._works = works
         self._run = journal.run_id
         self._names: tuple[str, ...] = ()
-        self.changed = Changed()
+        self.changed = Changed(store.bell)
 
     def open_scopes(self, caps: Sequence[Scope]) -> None:
         """Put caps in force. One that was raised lets a run whose breaker opened go on.
@@ -68,8 +78,8 @@ class Ledger:
                 scopes.close(connection, self._names)
         self.changed.announce()
 
-    def reserve(self, ask: Ask) -> Reservation | Waiting:
-        """Hold a call's worst case in every scope it is charged to, or in none.
+    def reserve(self, ask: Ask) -> Reservation | Waiting | NotYet:
+        """Hold a call's worst case in every scope it is charged to and take its turn in its lane, or neither.
 
         :raises BudgetOpenError: the breaker of this run is open, or opens because the call does not fit.
         """
@@ -84,6 +94,7 @@ class Ledger:
         """Charge what a call came to and keep its reply."""
         with self._store.begin() as connection:
             settled = settlement.charge(connection, self._journal, reservation, outcome)
+            turns.settled(connection, reservation, outcome, self._journal.clock())
         self.changed.announce()
         return settled
 
@@ -91,6 +102,7 @@ class Ledger:
         """Give a reservation back: the vendor certainly refused before it generated anything."""
         with self._store.begin() as connection:
             settlement.release(connection, self._journal, reservation, error)
+            turns.refused(connection, reservation, error, self._journal.clock())
         self.changed.announce()
 
     def expire_open(self, reason: str) -> int:
@@ -105,6 +117,20 @@ class Ledger:
         """Record that a call waits for what others hold."""
         event = CallWaiting(key=waiting.key, stage=seat.stage, reason="budget", seconds=waiting.seconds)
         self._journal.append(event)
+
+    def waits_for_turn(self, ask: Ask, why: NotYet, seconds: float) -> None:
+        """Record that a call waits for its turn in its lane."""
+        with self._store.begin() as connection:
+            _, _, key = self._identity(connection, ask)
+            reason: Literal["pace", "outage"] = "pace" if why.kind is None else "outage"
+            stage = ask.seat.stage
+            event = CallWaiting(key=key, stage=stage, reason=reason, error=why.kind, seconds=seconds)
+            self._journal.append(event, connection)
+
+    def named_time(self, lane: Lane) -> Named:
+        """Return until when the vendor said last that it would not answer."""
+        with self._store.read() as connection:
+            return lanes.named_time(connection, lane)
 
     def waits_for_vendor(self, reservation: Reservation, error: ModelError, seconds: float) -> None:
         """Record that a call waits for its vendor before its next try."""
@@ -133,7 +159,7 @@ class Ledger:
         }
         return totals
 
-    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | BudgetOpenError:
+    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | NotYet | BudgetOpenError:
         lapsed = calls.held_calls(connection, self._run, CALL.c.lease < self._journal.now())
         settlement.expire(connection, self._journal, lapsed, "its lease ran out")
         in_force = scopes.balances(connection, self._names)
@@ -142,11 +168,16 @@ class Ledger:
         for balance in in_force:
             if balance.opened:
                 return breaker.still_open(balance)
+        turn = turns.turn(connection, ask.lane, self._journal.now(), self._works, insists=ask.insists)
+        if isinstance(turn, NotYet):
+            return turn
         charged = [balance for balance in in_force if charges(balance.name, self._run, ask.seat.stage)]
         decision = decide(ask.need, charged)
         match decision:
             case Grant():
-                return self._grant(connection, ask, decision, charged)
+                reservation = self._grant(connection, ask, decision, charged)
+                turns.begin(connection, reservation, turn, ask.lease)
+                return reservation
             case Hold():
                 return self._hold(connection, ask)
             case Open():
@@ -167,6 +198,7 @@ class Ledger:
             max_output_tokens=grant.max_output_tokens,
             started=self._journal.now(),
             shrunk_by=grant.shrunk_by,
+            lane=ask.lane,
         )
         scopes.hold(connection, reservation.scopes, reservation.amounts)
         lease = datetime.fromtimestamp(ask.lease, UTC)

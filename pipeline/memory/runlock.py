@@ -9,6 +9,16 @@ from typing import Self
 from pipeline.errors import InfrastructureError, UsageError
 
 
+def works(state_dir: Path, run_id: str) -> bool:
+    """Tell whether a process of this machine still works on a run, as far as its lock says."""
+    try:
+        holder = int((state_dir / "locks" / f"{run_id}.lock").read_text(encoding="ascii"))
+        os.kill(holder, 0)
+    except (OSError, ValueError) as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
 class RunLock:
     """A context manager around the work on a run. The kernel frees the lock when the process ends, however it does.
 

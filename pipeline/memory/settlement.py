@@ -25,6 +25,7 @@ class Outcome:
     cost: Decimal | None
     reply: Reply | None = None
     error: str | None = None
+    failure: ModelError | None = None
 
     @property
     def amounts(self) -> dict[Unit, int]:

@@ -10,13 +10,22 @@ import anyio
 
 from pipeline.memory.budget import Need, is_plausible
 from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Seat
+from pipeline.memory.pace import Lane, NotYet
 from pipeline.memory.settlement import Settlement, at_reservation
 from pipeline.metering.conversation import Conversation
-from pipeline.metering.outage import UnusableReplyError, VendorStopError, ending, refused
-from pipeline.metering.vendor_errors import Tries, TryAgain, Wait, react
+from pipeline.metering.hold_ups import held_up
+from pipeline.metering.outage import (
+    FallbackDueError,
+    UnusableReplyError,
+    VendorStopError,
+    ending,
+    falling_back,
+    refused,
+)
+from pipeline.metering.vendor_errors import FallBack, Final, Tries, TryAgain, Wait, react, with_fallback
 from stages.model import Model, ModelError, Reply, Request, Usage
 
-__all__ = ["Deadline", "MeteredModel", "Pricing", "Seat", "UnusableReplyError", "VendorStopError"]
+__all__ = ["Deadline", "FallbackDueError", "MeteredModel", "Pricing", "Seat", "UnusableReplyError", "VendorStopError"]
 
 LOOK_AGAIN = 0.5  # seconds between looks at what other processes hold
 LEASE_GRACE = 60.0  # seconds after the attempt's deadline in which a call must have been settled
@@ -63,7 +72,9 @@ class MeteredModel:
     """The only model a stage ever holds. Made for one attempt; it counts the attempt's calls.
 
     `complete` raises, and no stage may catch: BudgetOpenError (the breaker), ParkedError, VendorStopError,
-    UnusableReplyError, and TimeoutError when the attempt's deadline passes. `clock` is UTC seconds.
+    FallbackDueError, UnusableReplyError, and TimeoutError when the attempt's deadline passes. `clock` is UTC seconds.
+    Calls wait their turn in `lane`; where the attempt `insists`, its first call does not wait for a time that the
+    vendor named. `may_fall_back` says that the attempt has a fallback left.
     """
 
     def __init__(  # noqa: PLR0913 - what reaches it from outside comes in by name
@@ -77,6 +88,9 @@ class MeteredModel:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         jitter: Callable[[], float] = random.random,
+        lane: Lane | None = None,
+        insists: bool = False,
+        may_fall_back: bool = False,
     ) -> None:
         self._open_model = open_model
         self._opening = anyio.Lock()
@@ -88,6 +102,9 @@ class MeteredModel:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._lane = lane
+        self._insists = insists
+        self._may_fall_back = may_fall_back
         self._turn = 0
         self._conversation = Conversation()
 
@@ -120,12 +137,18 @@ class MeteredModel:
             return self._raw
 
     async def _reserve(self, call: _Call) -> Reservation:
-        """Hold the call's worst case, waiting for others if that helps; the wait is not the attempt's time."""
-        waited = False
+        """Hold the call's worst case in its turn; waiting for room under the cap is not the attempt's time."""
+        waited, told = False, None
         while True:
-            answer = self._ledger.reserve(self._ask(call))
+            ask = self._ask(call)
+            answer = self._ledger.reserve(ask)
             if isinstance(answer, Reservation):
+                self._insists = False
                 return answer
+            if isinstance(answer, NotYet):
+                await self._wait_for_turn(ask, answer, tell=answer.why != told)
+                told = answer.why
+                continue
             if not waited:
                 self._ledger.waits_for_room(self._seat, answer)
                 waited = True
@@ -144,7 +167,24 @@ class MeteredModel:
             ),
             lease=self._clock() + remaining + LEASE_GRACE,
             price=self._pricing.record() if self._pricing else None,
+            lane=self._lane,
+            insists=self._insists,
         )
+
+    async def _wait_for_turn(self, ask: Ask, why: NotYet, *, tell: bool) -> None:
+        """Wait until the call may begin or something changes, or raise what the hold-up comes to."""
+        assert ask.lane is not None
+        now, remaining = self._clock(), self._remaining()
+        found = held_up(why, ask.lane, now=now, deadline=now + remaining, may_fall_back=self._may_fall_back)
+        match found.reaction:
+            case Wait(seconds):
+                if tell:
+                    self._ledger.waits_for_turn(ask, why, min(max(0.0, why.until - now), remaining))
+                await self._ledger.changed.wait(min(seconds, remaining), self._sleep)
+            case TryAgain():
+                pass
+            case final:
+                raise self._ending(found.error, final)
 
     async def _wait_for_room(self) -> None:
         # Never longer than half of what is left: the deadline is moved after each wait, before it can pass.
@@ -195,13 +235,21 @@ class MeteredModel:
         return answer
 
     def _settle(
-        self, reservation: Reservation, usage: Usage, *, reply: Reply | None = None, error: str | None = None
+        self,
+        reservation: Reservation,
+        usage: Usage,
+        *,
+        reply: Reply | None = None,
+        error: str | None = None,
+        failure: ModelError | None = None,
     ) -> Settlement:
         cost: Decimal | None = None
         if self._pricing is not None:
             known = usage.source != "reserved"
             cost = self._pricing.cost(usage) if known else self._pricing.ceiling(usage.input, usage.output)
-        return self._ledger.settle(reservation, Outcome(usage=usage, cost=cost, reply=reply, error=error))
+        what = failure.kind if failure else error
+        outcome = Outcome(usage=usage, cost=cost, reply=reply, error=what, failure=failure)
+        return self._ledger.settle(reservation, outcome)
 
     def _charge_failure(self, reservation: Reservation, error: ModelError) -> None:
         """Release what was certainly not billed; charge the rest as far as it is known, else in full."""
@@ -213,20 +261,28 @@ class MeteredModel:
             input_tokens, cache_read = error.input_reported
             reported = replace(usage, input=input_tokens, cache_read=cache_read, source="reported")
             usage = replace(reported, source="reserved") if is_plausible(reported) else usage
-        self._settle(reservation, usage, error=error.kind)
+        self._settle(reservation, usage, failure=error)
 
     async def _recover(self, reservation: Reservation, error: ModelError, tries: Tries) -> None:
         """Return when another try is due, or raise what the failure comes to."""
         now = self._clock()
         deadline = now + self._deadline.remaining()
-        match react(error, tries=tries, now=now, deadline=deadline, jitter=self._jitter()):
+        reaction = react(error, tries=tries, now=now, deadline=deadline, jitter=self._jitter())
+        if self._may_fall_back:
+            reaction = with_fallback(reaction, error, now=now)
+        match reaction:
             case Wait(seconds):
                 self._ledger.waits_for_vendor(reservation, error, seconds)
                 await self._sleep(seconds)
             case TryAgain():
                 pass
             case final:
-                raise ending(self._seat, error, final) from error
+                raise self._ending(error, final) from error
+
+    def _ending(self, error: ModelError, reaction: Final) -> Exception:
+        if isinstance(reaction, FallBack):
+            return falling_back(self._seat, error, reaction, self._deadline.remaining())
+        return ending(self._seat, error, reaction)
 
     def _out_of_time(self) -> TimeoutError:
         return TimeoutError(f"attempt {self._seat.attempt} of the {self._seat.stage} is out of time")

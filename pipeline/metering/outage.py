@@ -2,7 +2,7 @@
 
 from pipeline.errors import InfrastructureError, ParkedError
 from pipeline.memory.calls import Seat
-from pipeline.metering.vendor_errors import Park, Stop, Unusable
+from pipeline.metering.vendor_errors import FallBack, Park, Stop, Unusable
 from stages.artifacts import Failure
 from stages.model import ModelError, Reply
 
@@ -27,6 +27,24 @@ class UnusableReplyError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class FallbackDueError(Exception):
+    """The vendor has an outage, and the attempt starts again on its next fallback with the `seconds` it had left.
+
+    The runner catches it, never a stage.
+    """
+
+    def __init__(self, failure: Failure, seconds: float) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.seconds = seconds
+
+
+def falling_back(seat: Seat, error: ModelError, reaction: FallBack, seconds: float) -> FallbackDueError:
+    """Return the error to raise where the attempt goes on elsewhere with so many seconds left."""
+    said = f"{seat.vendor} {seat.model}, {error.kind}: {error.message} ({reaction.reason})"
+    return FallbackDueError(Failure(kind="vendor", code="fallback", message=said), seconds)
 
 
 def ending(seat: Seat, error: ModelError, reaction: Unusable | Stop | Park) -> Exception:

@@ -1,6 +1,6 @@
 """What to do about a vendor's failure: wait, try again, give the attempt up, stop or park the run.
 
-Pure: clock and jitter are arguments. `fallback` will be asked before these rules.
+Pure: clock and jitter are arguments.
 """
 
 import math
@@ -10,6 +10,7 @@ from typing import assert_never
 from stages.model import ErrorKind, ModelError
 
 MOST_TRIES = 2  # of one call, where a try may have been paid for
+PATIENCE = 30.0  # seconds: a longer wait is not waited for where there is a fallback
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
@@ -59,7 +60,34 @@ class Park:
     resume_at: float
 
 
-Reaction = Wait | TryAgain | Unusable | Stop | Park
+@dataclass(frozen=True, slots=True)
+class FallBack:
+    """The attempt starts again on the stage's next fallback, for this reason."""
+
+    reason: str
+
+
+Final = Unusable | Stop | Park | FallBack
+Reaction = Wait | TryAgain | Final
+_OUTAGES: frozenset[ErrorKind] = frozenset({"rate_limit", "overloaded", "server", "network"})
+
+
+def with_fallback(reaction: Reaction, error: ModelError, *, now: float) -> Reaction:
+    """Return what to do where a fallback is left: an outage leads to it instead of a stop or of a long wait.
+
+    `now` is UTC seconds since the epoch. Nothing that the vendor answered leads to it: it is not for quality.
+    """
+    if error.kind not in _OUTAGES:
+        return reaction
+    match reaction:
+        case Stop(reason):
+            return FallBack(reason)
+        case Wait(seconds) if seconds > PATIENCE:
+            return FallBack(f"the wait would be {seconds:.0f} s")
+        case Park(resume_at) if resume_at - now > PATIENCE:
+            return FallBack(f"the wait would be {resume_at - now:.0f} s")
+        case _:
+            return reaction
 
 
 def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitter: float = 1.0) -> Reaction:

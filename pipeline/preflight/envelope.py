@@ -53,7 +53,7 @@ def envelope(settings: Settings, *, defaults: Sequence[str] = ()) -> Envelope:
     """Return the worst case of a configuration; `defaults` are listed as they are."""
     counts = attempts_at_most(settings)
     stages = tuple(_stage(stage, counts[stage.name]) for stage in _configured(settings))
-    rungs = {(rung.vendor, rung.model) for stage in stages for rung in stage.rungs}
+    rungs = {(one.vendor, one.model) for stage in _configured(settings) for one in stage.served_by}
     ceilings = {name: _ceiling(*name, settings) for name in sorted(rungs)}
     known = [ceiling for ceiling in ceilings.values() if ceiling is not None]
     total = sum(stage.seconds for stage in stages)
@@ -137,6 +137,8 @@ def _stage_lines(stage: StageEnvelope) -> Iterable[str]:
     last = len(stage.rungs)
     for number, rung in enumerate(stage.rungs, start=1):
         yield f"    {_attempts(number, last, stage.attempts):<14} {_rung(rung)}"
+        if rung.fallback:
+            yield f"    {'in an outage':<14} {', then '.join(_who(one) for one in rung.fallback)}, in the time left"
 
 
 def _attempts(number: int, last: int, attempts: int) -> str:
@@ -145,6 +147,12 @@ def _attempts(number: int, last: int, attempts: int) -> str:
         return "after a route" if number == last else "never"
     end = max(attempts, number) if number == last else number
     return f"attempt {number}" if end == number else f"attempts {number}-{end}"
+
+
+def _who(rung: Rung) -> str:
+    like = f" (like {rung.like})" if rung.like else ""
+    effort = f" at effort {rung.effort}" if rung.effort else ""
+    return f"{rung.vendor}/{rung.model}{like}{effort}"
 
 
 def _rung(rung: Rung) -> str:

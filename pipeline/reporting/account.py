@@ -15,6 +15,7 @@ from stages.artifacts import STAGES, StageName
 
 Event = TypeVar("Event", bound=AnyEvent)
 UsageCounts = dict[str, int]
+_Key = tuple[str, str | None, int, int]  # stage, item, number, fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class AttemptAccount:
-    """One attempt as it began, how it ended (None while it is open), and what its calls came to."""
+    """One attempt as it began, how it ended (None while it is open), and what its calls came to.
+
+    One that went on elsewhere during an outage is several, by the same number.
+    """
 
     started: AttemptStarted
     ended: AttemptEnded | None
@@ -138,22 +142,30 @@ def decimal_text(amount: Decimal) -> str:
 
 
 def _attempts(events: Sequence[Stored], calls: Sequence[CallRow]) -> tuple[AttemptAccount, ...]:
-    started: dict[tuple[str, str | None, int], AttemptStarted] = {}
-    ended: dict[tuple[str, str | None, int], AttemptEnded] = {}
+    started: dict[_Key, AttemptStarted] = {}
+    ended: dict[_Key, AttemptEnded] = {}
     for stored in events:
         match stored.event:
             case AttemptStarted() as event:
-                started[event.stage, event.item, event.number] = event
+                started[_key(event)] = event
             case AttemptEnded() as event:
-                ended[event.stage, event.item, event.number] = event
+                ended[_key(event)] = event
             case _:  # the other kinds do not make attempts
                 pass
     return tuple(
-        AttemptAccount(
-            event, ended.get(key), spending(row for row in calls if (row.stage, row.item, row.attempt) == key)
-        )
+        AttemptAccount(event, ended.get(key), spending(row for row in calls if _made_in(event, row)))
         for key, event in sorted(started.items(), key=lambda entry: STAGES.index(entry[1].stage))
     )
+
+
+def _key(event: AttemptStarted | AttemptEnded) -> _Key:
+    return event.stage, event.item, event.number, event.fallback
+
+
+def _made_in(attempt: AttemptStarted, row: CallRow) -> bool:
+    """Tell whether an attempt made a call; no two stretches of one attempt are on the same model."""
+    made = (row.stage, row.item, row.attempt, row.vendor, row.model)
+    return made == (attempt.stage, attempt.item, attempt.number, attempt.vendor, attempt.model)
 
 
 def _models(calls: Sequence[CallRow]) -> tuple[ModelAccount, ...]:

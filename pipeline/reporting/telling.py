@@ -90,14 +90,16 @@ def _(event: StageEnded) -> str:
 @_words.register
 def _(event: AttemptStarted) -> str:
     effort = f", effort {event.effort}" if event.effort else ""
-    place = f"{_seat(event.stage, event.item)} attempt {event.number} on rung {event.rung}"
+    where = f"fallback {event.fallback} of rung {event.rung}" if event.fallback else f"rung {event.rung}"
+    place = f"{_seat(event.stage, event.item)} attempt {event.number} on {where}"
     return f"{place}: {event.vendor}/{event.model}{effort}, at most {duration(event.timeout)}"
 
 
 @_words.register
 def _(event: AttemptEnded) -> str:
     why = f": {event.failure.message}" if event.failure else ""
-    what = event.verdict or event.owner or event.outcome.replace("_", " ")
+    restarts = "goes on with its fallback" if event.continues_on else None
+    what = restarts or event.verdict or event.owner or event.outcome.replace("_", " ")
     return f"{_seat(event.stage, event.item)} attempt {event.number} {what} in {duration(event.seconds)}{why}"
 
 
@@ -121,7 +123,15 @@ def _(event: CallRefused) -> str:
 
 @_words.register
 def _(event: CallWaiting) -> str:
-    for_what = "room under the token cap" if event.reason == "budget" else event.error or "the vendor"
+    match event.reason:
+        case "budget":
+            for_what = "room under the token cap"
+        case "pace":
+            for_what = "its turn under the vendor's limits"
+        case "outage":
+            for_what = f"the vendor, which others met with {event.error}"
+        case "retry":
+            for_what = event.error or "the vendor"
     return f"{event.stage} waits up to {duration(event.seconds)} for {for_what}"
 
 

@@ -7,7 +7,7 @@ from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.judging.acceptance import judge_change, judge_manifest
 from pipeline.loader import stage as load_stage
 from pipeline.loader import surface
-from pipeline.metering.metered_model import MeteredModel, Seat, UnusableReplyError, VendorStopError
+from pipeline.metering.metered_model import FallbackDueError, MeteredModel, Seat, UnusableReplyError, VendorStopError
 from pipeline.metering.prices import pricing
 from pipeline.metering.veil import VeiledModel
 from pipeline.running.attempt_record import Draft, announce, record
@@ -17,6 +17,7 @@ from pipeline.running.observer import JournalObserver
 from pipeline.running.patches import within
 from pipeline.running.run import Run
 from pipeline.running.starting_tree import starting_tree
+from pipeline.running.vendor_lane import has_fallback, lane_of, require_open
 from pipeline.running.work_items import item_of
 from pipeline.running.workspace import SandboxLostTwiceError, Workspace, open_workspace
 from pipeline.standing import rung as rung_settings
@@ -47,32 +48,40 @@ class ScopeDeadline:
 
 async def make_attempt(run: Run, step: RunAttempt) -> None:
     """Make the attempt and record how it ended, whatever ended it."""
-    rung = rung_settings(run.settings, step.stage, step.rung)
+    rung = rung_settings(run.settings, step.stage, step.rung, step.fallback)
+    if step.seconds is not None:
+        rung = rung.model_copy(update={"timeout": step.seconds})
+    require_open(run, step, rung)
     announce(run, step, rung)
     begun = run.seams.clock()
     draft = Draft()
     try:
         await _work(run, step, rung, draft)
-    except BudgetOpenError as error:
-        draft.stop(Failure(kind="budget", code=error.scope, message=str(error)))
-        raise
-    except VendorStopError as error:
+    except FallbackDueError as error:
         draft.stop(error.failure)
-        raise
-    except ParkedError as error:
-        draft.stop(Failure(kind="vendor", code="parked", message=str(error)))
-        raise
-    except InfrastructureError as error:
-        draft.stop(Failure(kind="interrupted", code="infrastructure", message=str(error)))
-        raise
-    except SandboxError as error:
-        draft.stop(Failure(kind="sandbox", message=str(error)))
-        raise
-    except BaseException:
-        draft.stop(Failure(kind="interrupted", message="the attempt was interrupted; nobody's failure"))
+        draft.continues_on, draft.seconds_left = step.fallback + 1, error.seconds
+    except BaseException as error:
+        draft.stop(_cut_short(error))
         raise
     finally:
         record(run, step, rung, draft, run.seams.clock() - begun)
+
+
+def _cut_short(error: BaseException) -> Failure:
+    """Return what ended an attempt by nobody's failure, as the reason of its record."""
+    match error:
+        case BudgetOpenError():
+            return Failure(kind="budget", code=error.scope, message=str(error))
+        case VendorStopError():
+            return error.failure
+        case ParkedError():
+            return Failure(kind="vendor", code="parked", message=str(error))
+        case InfrastructureError():
+            return Failure(kind="interrupted", code="infrastructure", message=str(error))
+        case SandboxError():
+            return Failure(kind="sandbox", message=str(error))
+        case _:
+            return Failure(kind="interrupted", message="the attempt was interrupted; nobody's failure")
 
 
 async def _work(run: Run, step: RunAttempt, rung: Rung, draft: Draft) -> None:
@@ -153,6 +162,9 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         deadline=deadline,
         clock=run.seams.clock,
         sleep=run.seams.sleep,
+        lane=lane_of(run.settings, rung),
+        insists=run.state.resumed,
+        may_fall_back=has_fallback(run, step),
     )
 
 

@@ -33,6 +33,8 @@ class Draft:
     reusable: bool = False
     evidence: bool = False
     kept: str | None = None
+    continues_on: int | None = None
+    seconds_left: float | None = None
 
     def settle(self, result: StageResult) -> None:
         """Take over what the stage or a judge says."""
@@ -46,7 +48,7 @@ class Draft:
 
 def announce(run: Run, step: RunAttempt, rung: Rung) -> None:
     """Journal an attempt's beginning, and its stage's with the first."""
-    if step.number == 1:
+    if step.number == 1 and not step.fallback:
         run.journal.append(StageStarted(stage=step.stage, item=step.item))
     run.journal.append(
         AttemptStarted(
@@ -59,6 +61,7 @@ def announce(run: Run, step: RunAttempt, rung: Rung) -> None:
             effort=rung.effort,
             timeout=rung.timeout,
             cause=step.cause,
+            fallback=step.fallback,
         )
     )
 
@@ -81,6 +84,9 @@ def record(run: Run, step: RunAttempt, rung: Rung, draft: Draft, seconds: float)
         evidence=draft.evidence,
         seconds=round(seconds, 3),
         kept=draft.kept,
+        fallback=step.fallback,
+        continues_on=draft.continues_on,
+        seconds_left=draft.seconds_left,
         **_artifact_fields(draft.artifact if draft.outcome == "passed" else None),
     )
     with run.journal.store.begin() as connection:

@@ -9,7 +9,8 @@ from pipeline.running.run import Run
 from pipeline.running.system_text import system_text
 from pipeline.running.views import SnapshotView, diff_of, diff_text
 from pipeline.running.work_items import item_of
-from pipeline.standing import left, replan_asker, settings_of
+from pipeline.standing import left, replan_asker
+from pipeline.standing import rung as rung_settings
 from pipeline.state import RunState, is_review
 from pipeline.steps import RunAttempt
 from sandbox.base import Sandbox, Snapshot
@@ -35,7 +36,7 @@ class Tools:
 def stage_context(run: Run, step: RunAttempt, start: Snapshot, tools: Tools) -> StageContext:
     """Return the context of an attempt that starts from `start`."""
     state = run.state
-    rung = settings_of(run.settings, step.stage).rungs[step.rung - 1]
+    rung = rung_settings(run.settings, step.stage, step.rung, step.fallback)
     item = item_of(run, step.item)
     view = SnapshotView(run, start)
     folder = run.settings.repo.subdir

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
+from functools import partial
 from pathlib import Path
 
 from pipeline.config.load import canonical_json, config_hash, settings_from_json
@@ -23,7 +24,7 @@ from pipeline.memory.database import Store
 from pipeline.memory.journal import Journal, Stored, new_run_id
 from pipeline.memory.ledger import Ledger, Scope
 from pipeline.memory.redaction import redactor
-from pipeline.memory.runlock import RunLock
+from pipeline.memory.runlock import RunLock, works
 from pipeline.reporting.account import working_seconds
 from pipeline.running.run import Chronicle, Run, Seams
 from pipeline.running.system_text import system_hashes
@@ -173,7 +174,7 @@ def _run(place: Place, journal: Journal, settings: Settings, keys: Mapping[str, 
     repository = open_repository(Path(started.repository))
     git = Git(repository.path, objects_of(place.state_dir, journal.run_id))
     base = read_base(git, started.base)
-    ledger = Ledger(place.store, journal)
+    ledger = Ledger(place.store, journal, partial(works, place.state_dir))
     ledger.open_scopes(scopes(journal.run_id, settings))
     return Run(
         run_id=journal.run_id,

@@ -117,7 +117,7 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     :raises PreflightError: naming each vendor whose key is not set.
     """
     stages = filter(None, map(settings.stage, STAGES))
-    vendors = [settings.vendors[name] for name in dict.fromkeys(r.vendor for stage in stages for r in stage.rungs)]
+    vendors = [settings.vendors[name] for name in dict.fromkeys(r.vendor for stage in stages for r in stage.served_by)]
     keys = {vendor.name: vendor_key(vendor, environ) for vendor in vendors if key_names(vendor)}
     missing = [vendor for vendor in vendors if key_required(vendor) and keys[vendor.name] is None]
     if missing:

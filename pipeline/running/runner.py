@@ -59,7 +59,7 @@ def _has_asked(run: Run) -> bool:
 
 def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
     """Return the ending of a vendor's named wait: the third without a paid call between is an outage."""
-    if parks_in_a_row(stored.event for stored in run.journal.events()) + 1 >= MOST_PARKS:
+    if parks_in_a_row(stored.event for stored in run.journal.events()) >= MOST_PARKS:
         reason = f"parked {MOST_PARKS} times without a call going through: {error}"
         return _cut_short(run, "infrastructure", reason, f"stages.{_standing(run)[0]}.vendor"), None
     return _cut_short(run, "parked", str(error), f"stages.{_standing(run)[0]}.timeout"), error.resume_at

@@ -196,14 +196,6 @@ SANDBOX_IMAGE: dict[str, tuple[list[Change], list[str]]] = {
 }  # fmt: skip
 
 LATER: dict[str, tuple[list[Change], list[str]]] = {
-    "fallback": (
-        [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai, model: gpt-6.1-sol}]")],
-        ["SW109 pipeline.yaml:14:5: stages.coder.fallback: `fallback` is not built yet; remove the key"],
-    ),
-    "fallback in a rung": (
-        [("timeout: 20m", "timeout: 20m\n    escalation: {fallback: []}")],
-        ["SW109 pipeline.yaml:14:18: stages.coder.escalation.0.fallback: `fallback` is not built yet; remove the key"],
-    ),
     "a batch limit": (
         [("wall_clock: 2h", "wall_clock: 2h\n  batch: {tokens: 20_000_000}")],
         ["SW109 pipeline.yaml:4:3: limits.batch: `batch` is not built yet; remove the key"],
@@ -211,6 +203,37 @@ LATER: dict[str, tuple[list[Change], list[str]]] = {
 }  # fmt: skip
 
 MEANING: dict[str, tuple[list[Change], list[str]]] = {
+    "a fallback of an unknown vendor": (
+        [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: opnai, model: gpt-6.1-sol}]")],
+        ["SW201 pipeline.yaml:14:17: stages.coder.fallback.0.vendor: unknown vendor `opnai`; did you mean `openai`?"],
+    ),
+    "a fallback that cannot take the entry's effort": (
+        [("timeout: 20m", "timeout: 20m\n    effort: max\n    fallback: {vendor: google, model: gemini-3.8-flash}")],
+        ["SW203 pipeline.yaml:15:15: stages.coder.fallback.0.effort: gemini-3.8-flash does not take effort max; it has low, medium, high (inherited from the stage's entry); write `effort: null` in this rung to take the model's default"],
+    ),
+    "a fallback that is what it stands in for": (
+        [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: anthropic, model: claude-sonnet-5-5}]")],
+        ["SW217 pipeline.yaml:14:36: stages.coder.fallback.0.model: anthropic/claude-sonnet-5-5 is what it stands in for, in stages.coder or before it; name another vendor or model, or remove it"],
+    ),
+    "a rung that escalates to its own fallback": (
+        [
+            ("timeout: 20m", "timeout: 20m\n    escalation: {model: claude-opus-5-5}"),
+            ("retry_budget: 3", "fallback: [{vendor: anthropic, model: claude-opus-5-5}]\n    retry_budget: 3"),
+        ],
+        ["SW217 pipeline.yaml:15:36: stages.coder.fallback.0.model: anthropic/claude-opus-5-5 is what it stands in for, in stages.coder.escalation.0 or before it; name another vendor or model, or remove it"],
+    ),
+    "a fallback without a model": (
+        [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai}]")],
+        ["SW105 pipeline.yaml:14:16: stages.coder.fallback.0.model: the required key is missing; add `model: gpt-6.1-sol`: its model"],
+    ),
+    "a limit of no calls": (
+        [("stages:\n", "vendors: {anthropic: {max_concurrency: 0}}\nstages:\n")],
+        ["SW107 pipeline.yaml:4:23: vendors.anthropic.max_concurrency: 0 is out of range; write a number from 1 to 10_000"],
+    ),
+    "a limit by another word": (
+        [("stages:\n", "vendors: {anthropic: {rpm: 50, tpm: 40_000, concurrency: 3}}\nstages:\n")],
+        ["SW104 pipeline.yaml:4:23: vendors.anthropic.rpm: unknown key; did you mean `requests_per_minute`?", "SW104 pipeline.yaml:4:32: vendors.anthropic.tpm: unknown key; did you mean `tokens_per_minute`?", "SW104 pipeline.yaml:4:45: vendors.anthropic.concurrency: unknown key; did you mean `max_concurrency`?"],
+    ),
     "an unknown vendor": (
         [("vendor: google", "vendor: gogle")],
         ["SW201 pipeline.yaml:21:5: stages.reviewer.vendor: unknown vendor `gogle`; did you mean `google`?"],

@@ -1,10 +1,11 @@
 """Play a run as lines of text: each line is what happened at the step that flow asked for.
 
 Lines: `planner a b<a` (passed with items, `b` after `a`), `planner rejected`, `planner clarify`,
-`coder a red:t1,t2`, `coder a passed`, `coder a scope`, `debugger a -> coder`, `debugger - unusable`,
-`reviewer approve`, `reviewer changes`, `recheck a green`, `baseline red`, `end` (the ending flow asks for is
-journaled), `resume`, `resume changed`, `resume with advice`. Acceptance and exhaustion need no line: they are taken
-when flow asks for them. Every line is held against the step that flow asks for, so no impossible story can be told.
+`coder a red:t1,t2`, `coder a passed`, `coder a scope`, `coder a outage` (where a fallback is left),
+`debugger a -> coder`, `debugger - unusable`, `reviewer approve`, `reviewer changes`, `recheck a green`,
+`baseline red`, `end` (the ending flow asks for is journaled), `resume`, `resume changed`, `resume with advice`.
+Acceptance and exhaustion need no line: they are taken when flow asks for them. Every line is held against the step
+that flow asks for, so no impossible story can be told.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from pipeline.events import (
 )
 from pipeline.flow import next_step
 from pipeline.running.conditions import conditions
+from pipeline.standing import rung as rung_settings
 from pipeline.state import fold
 from pipeline.steps import AcceptItem, EndRun, ExhaustStage, RunAttempt, RunBaseline, RunRecheck, Step
 from stages.artifacts import (
@@ -44,12 +46,15 @@ from stages.artifacts import (
 
 
 def stage_settings(
-    name: StageName, retries: int = 1, rungs: int = 1, on_exhaust: OnExhaust = "halt", **more: Any
+    name: StageName, retries: int = 1, rungs: int = 1, on_exhaust: OnExhaust = "halt", fallbacks: int = 0, **more: Any
 ) -> StageSettings:
-    ladder = tuple(
-        Rung(vendor="scripted", model=f"{name}-{n}", timeout=60, max_output_tokens=16000) for n in range(rungs)
-    )
+    elsewhere = tuple(_rung(f"{name}-elsewhere-{n + 1}") for n in range(fallbacks))
+    ladder = tuple(_rung(f"{name}-{n}").model_copy(update={"fallback": elsewhere}) for n in range(rungs))
     return StageSettings(name=name, rungs=ladder, retry_budget=retries, on_exhaust=on_exhaust, **more)
+
+
+def _rung(model: str) -> Rung:
+    return Rung(vendor="scripted", model=model, timeout=60, max_output_tokens=16000)
 
 
 def make_settings(
@@ -62,13 +67,15 @@ def make_settings(
     can_route_to: Sequence[str] = ("planner", "coder", "reviewer"),
     surface: Sequence[str] = (),
     checks: Sequence[str] = ("tests",),
+    fallbacks: int = 0,
 ) -> Settings:
-    """Each pair is (retry budget, number of rungs); None switches a stage off."""
+    """Each pair is (retry budget, number of rungs); None switches a stage off. Every rung has so many fallbacks."""
 
     def entry(name: StageName, pair: tuple[int, int] | None, **more: Any) -> StageSettings | None:
         if pair is None:
             return None
-        return stage_settings(name, *pair, on_exhaust="surface_to_human" if name in surface else "halt", **more)
+        on_exhaust: OnExhaust = "surface_to_human" if name in surface else "halt"
+        return stage_settings(name, *pair, on_exhaust=on_exhaust, fallbacks=fallbacks, **more)
 
     return Settings(
         limits=Limits(tokens=1_000_000, wall_clock=3600),
@@ -161,10 +168,11 @@ class Story:
             "number": step.number,
             "rung": step.rung,
             "cause": step.cause,
+            "fallback": step.fallback,
         }
-        rung = cast("StageSettings", self.settings.stage(stage)).rungs[step.rung - 1]
+        rung = rung_settings(self.settings, stage, step.rung, step.fallback)
         common |= {"vendor": rung.vendor, "model": rung.model}
-        self.events.append(AttemptStarted(timeout=60, **common))
+        self.events.append(AttemptStarted(timeout=step.seconds or 60, **common))
         self.events.append(AttemptEnded(**common, **self._ending(step, rest)))
 
     def _ending(self, step: RunAttempt, rest: Sequence[str]) -> dict[str, Any]:
@@ -180,6 +188,10 @@ class Story:
                 return {"outcome": "passed", "verdict": "request_changes", "review": review}
             case ["clarify"]:
                 return {"outcome": "stopped", "failure": Failure(kind="clarification", message="which one?")}
+            case ["outage"]:
+                failure = Failure(kind="vendor", code="fallback", message="it is down")
+                further = {"continues_on": step.fallback + 1, "seconds_left": (step.seconds or 60) - 20}
+                return {"outcome": "stopped", "failure": failure, **further}
             case ["scope"]:
                 return {"outcome": "stopped", "failure": Failure(kind="scope", message="more files")}
             case [word] if step.stage != "planner" or word in _OUTCOMES:
@@ -241,7 +253,8 @@ def text(step: Step) -> str:
     match step:
         case RunAttempt():
             item = f" {step.item or '-'}" if step.stage in ("coder", "debugger") else ""
-            return f"{step.stage}{item} #{step.number} rung {step.rung}"
+            where = f" fallback {step.fallback}, {step.seconds:g} s" if step.fallback else ""
+            return f"{step.stage}{item} #{step.number} rung {step.rung}{where}"
         case RunRecheck():
             return f"recheck {step.item}"
         case RunBaseline():

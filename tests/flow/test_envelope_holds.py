@@ -63,15 +63,18 @@ def _plan(story: Story, draw: st.DataObject, names: Iterator[int]) -> str:
 
 
 @hypothesis_settings(max_examples=300, deadline=None)
-@given(st.data(), BUDGET, BUDGET, st.none() | BUDGET, st.none() | BUDGET)
+@given(st.data(), BUDGET, BUDGET, st.none() | BUDGET, st.none() | BUDGET, st.integers(0, 2))
 def test_every_run_ends_within_its_envelope(
     draw: st.DataObject,
     planner: tuple[int, int],
     coder: tuple[int, int],
     debugger: tuple[int, int] | None,
     reviewer: tuple[int, int] | None,
+    fallbacks: int,
 ) -> None:
-    story = Story(make_settings(planner=planner, coder=coder, debugger=debugger, reviewer=reviewer))
+    story = Story(
+        make_settings(planner=planner, coder=coder, debugger=debugger, reviewer=reviewer, fallbacks=fallbacks)
+    )
     made: Counter[str] = Counter()
     names = count()
     for _ in range(1000):
@@ -82,7 +85,9 @@ def test_every_run_ends_within_its_envelope(
                 story.tell(f"recheck {step.item} {draw.draw(st.sampled_from(['green', 'red']))}")
             case RunAttempt():
                 made[step.stage] += 1
-                story.tell(line(step, story, draw, names))
+                down = step.fallback < fallbacks and draw.draw(st.integers(0, 3)) == 0
+                items = f" {step.item or '-'}" if step.stage in ("coder", "debugger") else ""
+                story.tell(f"{step.stage}{items} outage" if down else line(step, story, draw, names))
             case _:
                 raise AssertionError(step)
     else:

@@ -45,6 +45,50 @@ ATTEMPTS_AND_RUNGS = [
         "planner #2 rung 1",
     ),
 ]
+FALLBACK = [
+    (
+        "an outage restarts the attempt on its fallback, by the same number, with the time it had left",
+        {"coder": (1, 2), "fallbacks": 1},
+        "planner a; coder a red; coder a outage",
+        "coder a #2 rung 2 fallback 1, 40 s",
+    ),
+    (
+        "and then on the next one",
+        {"fallbacks": 2},
+        "planner outage; planner outage",
+        "planner #1 rung 1 fallback 2, 20 s",
+    ),
+    (
+        "what the fallback makes of it counts as the attempt",
+        {"coder": (1, 2), "fallbacks": 1},
+        "planner a; coder a outage; coder a red",
+        "coder a #2 rung 2",
+    ),
+    (
+        "a fallback holds for its attempt alone",
+        {"coder": (1, 1), "fallbacks": 1},
+        "planner a b; coder a outage; coder a passed",
+        "coder b #1 rung 1",
+    ),
+    (
+        "an outage consumes nothing",
+        {"coder": (0, 1), "fallbacks": 1},
+        "planner a; coder a outage; coder a stopped",
+        "coder a #2 rung 1",
+    ),
+    (
+        "a debugger on its fallback has the same routes on offer",
+        {"coder": (0, 1), "debugger": (0, 1), "fallbacks": 1},
+        "planner a; coder a red; debugger a outage; debugger a -> coder",
+        "coder a #2 rung 1",
+    ),
+    (
+        "an attempt a process died in goes on with its fallback",
+        {"fallbacks": 1},
+        "planner outage; resume",
+        "planner #1 rung 1 fallback 1, 40 s",
+    ),
+]
 ITEMS = [
     ("items run in dependency order", {}, "planner b<a a", "coder a #1 rung 1"),
     ("ties run in manifest order", {}, "planner b a", "coder b #1 rung 1"),
@@ -466,7 +510,7 @@ BASELINE = [
     ("checks that bind nothing end the run before the planner", {}, "baseline binds-nothing", "end infrastructure"),
     ("one that binds is enough", {"checks": ["tests", "lint"]}, "", "planner #1 rung 1"),
 ]
-ROWS = [*ATTEMPTS_AND_RUNGS, *ITEMS, *REPLAN, *DEBUGGER, *REVIEWER, *STOPPING, *BASELINE]
+ROWS = [*ATTEMPTS_AND_RUNGS, *FALLBACK, *ITEMS, *REPLAN, *DEBUGGER, *REVIEWER, *STOPPING, *BASELINE]
 
 
 @pytest.mark.parametrize(("settings", "story", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])

@@ -11,7 +11,7 @@ from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import BreakerOpened, BreakerWarned, CallRefused, CallReserved, CallSettled
 from pipeline.memory import scopes
 from pipeline.memory.budget import Balance
-from pipeline.memory.ledger import Waiting
+from pipeline.memory.ledger import Reservation, Waiting
 from pipeline.memory.transcript import load_reply, load_request
 from stages.model import ModelError
 from tests.fakes.model import request
@@ -83,8 +83,8 @@ def test_a_refused_call_gives_everything_back(books: Desk) -> None:
 def test_each_try_has_its_own_row_and_key(books: Desk) -> None:
     books.cap(tokens=100_000)
     first, second = (books.ledger.reserve(books.ask(turn=7)) for _ in range(2))
-    assert not isinstance(first, Waiting)
-    assert not isinstance(second, Waiting)
+    assert isinstance(first, Reservation)
+    assert isinstance(second, Reservation)
     assert (first.try_number, second.try_number) == (1, 2)
     assert first.key != second.key
     assert [row.try_number for row in books.ledger.calls()] == [1, 2]

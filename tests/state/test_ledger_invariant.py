@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pipeline.errors import BudgetOpenError
 from pipeline.events import CallRefused, CallReserved, CallSettled
 from pipeline.memory.budget import micro_usd
-from pipeline.memory.ledger import Reservation, Waiting
+from pipeline.memory.ledger import Reservation
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.fakes.clock import FakeClock
@@ -73,7 +73,7 @@ class Ledgers(RuleBasedStateMachine):
             self.open = True
             return
         assert not self.open, "no call starts after the breaker opened"
-        if isinstance(answer, Waiting):
+        if not isinstance(answer, Reservation):
             assert any(row.state == "held" for row in self.desk.ledger.calls()), "a waiter waits for somebody"
             return
         assert min(output, 1_024) <= answer.max_output_tokens <= output
