@@ -4,7 +4,18 @@ import math
 
 import pytest
 
-from pipeline.metering.vendor_errors import Park, Reaction, Stop, Tries, TryAgain, Unusable, Wait, react
+from pipeline.metering.vendor_errors import (
+    FallBack,
+    Park,
+    Reaction,
+    Stop,
+    Tries,
+    TryAgain,
+    Unusable,
+    Wait,
+    react,
+    with_fallback,
+)
 from stages.model import ErrorKind, ModelError
 
 NOW, DEADLINE = 1_000.0, 1_300.0
@@ -78,3 +89,32 @@ def test_tries_count_what_may_have_been_paid_apart_from_throttling() -> None:
     for kind in ("rate_limit", "overloaded", "timeout", "server", "network", "protocol"):
         tries = tries.after(kind)
     assert tries == Tries(failed=4, throttled=2)
+
+
+FALLBACK_ROWS: list[Row] = [
+    ("a second server error", "server", None, FAILED, FallBack("it failed 2 times")),
+    ("a second network error", "network", None, FAILED, FallBack("it failed 2 times")),
+    ("not the first", "server", None, FRESH, Wait(1.0)),
+    ("a wait of 30 s is waited for", "rate_limit", 30, FRESH, Wait(30.0)),
+    ("a longer one is not", "rate_limit", 30.5, FRESH, FallBack("the wait would be 30 s")),
+    ("nor a back-off that became longer", "overloaded", None, Tries(throttled=5), FallBack("the wait would be 32 s")),
+    ("nor one that would park", "overloaded", 7_200, FRESH, FallBack("the wait would be 7200 s")),
+    ("a timeout is no outage", "timeout", None, FAILED, Unusable()),
+    ("a protocol error is none", "protocol", None, FAILED, Unusable()),
+    ("too large is none", "too_large", None, FRESH, Unusable()),
+    ("a wrong key is none", "auth", None, FRESH, Stop("trying again cannot help")),
+    ("no credit is none", "billing", None, FRESH, Stop("trying again cannot help")),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "retry_after", "tries", "expected"),
+    [row[1:] for row in FALLBACK_ROWS],
+    ids=[row[0] for row in FALLBACK_ROWS],
+)
+def test_the_reaction_where_a_fallback_is_left(
+    kind: ErrorKind, retry_after: float | None, tries: Tries, expected: Reaction
+) -> None:
+    error = ModelError(kind, "no", retry_after=retry_after)
+    reaction = react(error, tries=tries, now=NOW, deadline=DEADLINE)
+    assert with_fallback(reaction, error, now=NOW) == expected
