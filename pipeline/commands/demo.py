@@ -15,7 +15,7 @@ from pipeline.errors import InfrastructureError, UsageError
 from pipeline.options import add_state_options
 from pipeline.preflight import PreflightRequest, preflight
 from pipeline.resources import resource
-from pipeline.running.conduct import Output, add_keep_option, add_output_options
+from pipeline.running.conduct import Output, add_keep_option, add_output_options, add_wait_option
 
 AUTHOR = ("-c", "user.name=Stagewright demo", "-c", "user.email=demo@example.invalid")
 
@@ -23,6 +23,7 @@ AUTHOR = ("-c", "user.name=Stagewright demo", "-c", "user.email=demo@example.inv
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="where; default: a new temporary folder")
+    add_wait_option(parser)
     add_keep_option(parser)
     add_output_options(parser)
     add_state_options(parser)

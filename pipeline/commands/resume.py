@@ -9,9 +9,20 @@ from pathlib import Path
 from pipeline.memory.database import Store
 from pipeline.memory.lookup import add_run_argument, found, state_words
 from pipeline.options import add_state_options, state_dir
-from pipeline.running.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.reporting.archive import read_run
+from pipeline.running.conduct import (
+    Output,
+    add_keep_option,
+    add_output_options,
+    add_wait_option,
+    conduct,
+    live_view,
+    real_seams,
+    tell,
+)
 from pipeline.running.opening import Place, Resumption, resumed_run
 from pipeline.running.resumption import Given, resumption
+from pipeline.running.waiting import wait_for, wait_through
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="another configuration from here on")
     parser.add_argument("--set", action="append", default=[], metavar="K=V", help="override a value from here on")
     parser.add_argument("--guidance", metavar="TEXT", help="your word to the stage that ended, as a fact")
+    add_wait_option(parser)
     add_keep_option(parser)
     add_output_options(parser)
     add_state_options(parser)
@@ -32,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         going_on = resumption(store, run_id, given, os.environ)
         for line in going_on.notes:
             sys.stderr.write(f"{line}\n")
+        ended = read_run(store, run_id).account.ended
+        parked = arguments.wait and ended is not None and ended.status == "parked"
+        if parked and not wait_for(ended, real_seams()):
+            return tell(store, run_id, Output.of(arguments), state_dir(arguments, os.environ), state_words(arguments))
         return _execute(store, run_id, going_on.resumption, arguments)
 
 
@@ -39,7 +55,9 @@ def _execute(store: Store, run_id: str, going_on: Resumption, arguments: argpars
     folder = state_dir(arguments, os.environ)
     output = Output.of(arguments)
     with live_view(going_on.settings.limits) as view:
-        place = Place(store, folder, output.listener(view))
-        with resumed_run(place, run_id, going_on, real_seams()) as opened:
-            conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
+        place, seams = Place(store, folder, output.listener(view)), real_seams()
+        with resumed_run(place, run_id, going_on, seams) as opened:
+            ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
+        if arguments.wait:
+            wait_through(place, run_id, ended, seams, os.environ, keep_sandbox=arguments.keep_sandbox)
     return tell(store, run_id, output, folder, state_words(arguments))

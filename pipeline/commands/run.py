@@ -18,8 +18,18 @@ from pipeline.memory.lookup import state_words
 from pipeline.options import add_repository_options, add_state_options, state_dir, state_location
 from pipeline.preflight import Preflight, PreflightRequest, preflight
 from pipeline.reporting.result import refused
-from pipeline.running.conduct import Output, add_keep_option, add_output_options, conduct, live_view, real_seams, tell
+from pipeline.running.conduct import (
+    Output,
+    add_keep_option,
+    add_output_options,
+    add_wait_option,
+    conduct,
+    live_view,
+    real_seams,
+    tell,
+)
 from pipeline.running.opening import Place, Start, new_run
+from pipeline.running.waiting import wait_through
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", metavar="N", help="another cap than `limits.tokens` for this run")
     parser.add_argument("--cost", metavar="USD", help="another cap than `limits.cost` for this run")
     parser.add_argument("--strict", action="store_true", help="treat warnings as problems")
+    add_wait_option(parser)
     add_keep_option(parser)
     add_output_options(parser)
     add_repository_options(parser)
@@ -101,8 +112,12 @@ def execute(start: Start, arguments: argparse.Namespace, output: Output) -> int:
     try:
         with live_view(start.settings.limits) as view:
             listen: Callable[[Stored], None] = output.listener(view)
-            with new_run(Place(store, folder, listen), start, real_seams()) as opened:
-                conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
+            place, seams = Place(store, folder, listen), real_seams()
+            with new_run(place, start, seams) as opened:
+                ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
+            if arguments.wait:
+                keep = arguments.keep_sandbox
+                wait_through(place, opened.run_id, ended, seams, os.environ, keep_sandbox=keep)
         return tell(store, opened.run_id, output, folder, state_words(arguments))
     finally:
         store.close()

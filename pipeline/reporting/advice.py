@@ -24,6 +24,8 @@ def resume_command(run_id: str, ended: RunEnded | None, settings: Settings, opti
     words = ["stagewright", "resume", run_id, *options]
     if ended and status in ("budget_stop", "timed_out", "unsolved"):
         words += _raised(ended.config_key, settings)
+    if status == "parked":
+        words.append("--wait")
     if status == "needs_human":
         words += ["--guidance", "YOUR ANSWER"]
     return shlex.join(words)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskStatus
 
 from pipeline.config.settings import Limits
 from pipeline.errors import EXIT_CODES
@@ -46,13 +47,15 @@ def conduct(run: Run) -> RunEnded:
 
 async def _driven(run: Run) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_cancel_on_signal, group.cancel_scope)
+        await group.start(interrupted, group.cancel_scope)
         await drive(run)
         group.cancel_scope.cancel()
 
 
-async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
+async def interrupted(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+    """Cancel a scope at the first Ctrl-C or SIGTERM; a second one has its usual effect."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             break
     _say("stopping: everything is kept; once more stops at once")
@@ -81,6 +84,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--json", action="store_true", help="print one JSON document at the end")
     group.add_argument("--events", action="store_true", help="print one JSON event a line as they happen")
+
+
+def add_wait_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--wait`."""
+    words = "sleep through the time a vendor's quota needs (a parked run) and go on by itself"
+    parser.add_argument("--wait", action="store_true", help=words)
 
 
 def add_keep_option(parser: argparse.ArgumentParser) -> None:

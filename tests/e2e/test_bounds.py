@@ -14,7 +14,7 @@ import pytest
 from stages.model import Usage
 from tests.e2e import project
 from tests.e2e.test_whole_run import TEAM
-from tests.e2e.vendors import CODER, KEYS, cast
+from tests.e2e.vendors import CODER, KEYS, PLANNER, cast
 from tests.e2e.world import World, make_world
 from tests.loopback import Brain, Say
 
@@ -44,6 +44,7 @@ def _dear(brain: Brain) -> Brain:
     return lambda conversation: replace(brain(conversation), usage=Usage(input=10_000, output=2_000))
 
 
+ELSEWHERE = "gpt-6-luna"
 DEAR_TEAM = TEAM | {CODER: _dear(project.coder())}
 
 
@@ -177,3 +178,32 @@ def test_a_wrong_key_is_an_infrastructure_stop(world: World) -> None:
         document = world.document("run", world.ticket(), "--config", str(world.config))
     assert (document["status"], document["exit_code"]) == ("infrastructure", 7)
     assert "sk-wrong" not in json.dumps(document)
+
+
+def _refused_once(brain: Brain, retry_after: int) -> Brain:
+    """Refuse the first call, naming a time."""
+    calls = iter([Say(status=429, headers={"retry-after": str(retry_after)})])
+    return lambda conversation: next(calls, None) or brain(conversation)
+
+
+def test_a_run_told_to_wait_sleeps_until_the_vendor_answers_again_and_goes_on(world: World) -> None:
+    with cast(TEAM | {PLANNER: _refused_once(project.planner(), 9)}) as servers:
+        world.config.write_text(servers.config(planner={"timeout": "8s"}))
+        document = world.document("run", world.ticket(), "--config", str(world.config), "--wait")
+    assert document["status"] == "solved", document
+    kinds = [event["kind"] for event in world.events(document["run_id"])]
+    assert kinds.count("run.resumed") == 1
+    endings = [event for event in world.events(document["run_id"]) if event["kind"] == "run.ended"]
+    assert [event["status"] for event in endings] == ["parked", "solved"]
+
+
+def test_an_outage_of_one_vendor_hands_the_attempt_to_another(world: World) -> None:
+    team = TEAM | {CODER: lambda _: Say(status=500), ELSEWHERE: project.coder()}
+    with cast(team) as servers:
+        fallback = [{"vendor": "openai", "model": ELSEWHERE}]
+        world.config.write_text(servers.config(coder={"fallback": fallback, "escalation": []}))
+        document = world.document("run", world.ticket(), "--config", str(world.config))
+    assert document["status"] == "solved", document
+    tried = [(a["number"], a["fallback"], a["vendor"], a["outcome"]) for a in document["stages"][1]["attempts"]]
+    assert tried == [(1, 0, "anthropic", "stopped"), (1, 1, "openai", "passed")]
+    assert f"openai/{ELSEWHERE}" in project.git(world.repository, "log", "-1", "--format=%B", document["branch"])

@@ -94,6 +94,7 @@ class Scenario:
     clock: Any = time.time
     keys: dict[str, str] = field(default_factory=dict)
     heard: Callable[[AnyEvent], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
     drives: Callable[[Run], Awaitable[RunEnded]] = drive
 
     def __post_init__(self) -> None:
@@ -103,20 +104,22 @@ class Scenario:
         self.cast = Cast(self.brains)
         self.store = open_store(f"sqlite:///{self.folder / 'state' / 'state.sqlite'}")
 
-    def _place(self) -> Place:
+    @property
+    def place(self) -> Place:
         return Place(self.store, self.folder / "state", self._listen)
 
     def _listen(self, stored: Stored) -> None:
         self.events.append(stored.event)
         self.heard(stored.event)
 
-    def _seams(self) -> Seams:
+    @property
+    def seams(self) -> Seams:
         return Seams(
             backend=self.backend,
             connect=self.cast.connect,
             clock=self.clock,
             sleep=self.sleep,
-            say=lambda _: None,
+            say=self.say,
         )
 
     def run(self) -> RunEnded:
@@ -127,7 +130,7 @@ class Scenario:
         start = Start(
             settings=self.settings, ticket=ticket, repository=repository, base=repository.head, keys=self.keys
         )
-        with new_run(self._place(), start, self._seams()) as run:
+        with new_run(self.place, start, self.seams) as run:
             self.run_id = run.run_id
             return self._drive(run)
 
@@ -136,7 +139,7 @@ class Scenario:
         self.settings = self.settings.model_copy(update=changes)
         self.cast.brains = dict(self.brains)
         resumption = Resumption(settings=self.settings, guidance=guidance, keys=self.keys)
-        with resumed_run(self._place(), self.run_id, resumption, self._seams()) as run:
+        with resumed_run(self.place, self.run_id, resumption, self.seams) as run:
             return self._drive(run)
 
     def _drive(self, run: Run) -> RunEnded:
