@@ -62,11 +62,10 @@ class _Messages:
         body = request.json
         if not isinstance(body, dict):
             raise _reject("The request body is not valid JSON")
-        blocks = [body.get("tools", []), body.get("system", ""), *body.get("messages", [])]
         if request.path.endswith("count_tokens"):
             _check_body(body, _COUNTED)
             self._check_history(body)
-            return Answer(200, {"input_tokens": sum(size(block) for block in blocks)})
+            return Answer(200, {"input_tokens": sum(size(block) for block, _ in _prompt(body))})
         _check_body(body, _TOP)
         _check_limits(body)
         self._check_history(body)
@@ -74,8 +73,10 @@ class _Messages:
         say = brain(conversation)
         if say.status != 200:
             return error_answer(say, _error(say.status, say.message, say.code, say.details))
-        read, write = cache.read_and_write(body["model"], blocks) if _caches(body) else (0, 0)
-        total = sum(size(block) for block in blocks)
+        # A cache belongs to a model and to how it thinks.
+        place = json.dumps([body["model"], body.get("thinking"), body.get("output_config")])
+        read, write = cache.at_breakpoints(place, _prompt(body))
+        total = sum(size(block) for block, _ in _prompt(body))
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"request-id": f"req_{conversation.turn + 1:04}", **say.headers}
         return Answer(200, reply if say.body is None else say.body, headers, say.fault)
@@ -230,13 +231,25 @@ def _conversation(body: Mapping[str, Any]) -> Conversation:
     )
 
 
-def _caches(body: Mapping[str, Any]) -> bool:
-    return '"cache_control"' in json.dumps(body)
+def _prompt(body: Mapping[str, Any]) -> list[tuple[Any, bool]]:
+    """Return the prompt block by block, each without its cache marker and with whether it has one."""
+    blocks = [(tool, "tools") for tool in body.get("tools", [])]
+    system = body.get("system", "")
+    blocks += [(block, "system") for block in ([_as_block(system)] if isinstance(system, str) else system)]
+    blocks += [(block, message["role"]) for message in body["messages"] for block in _blocks(message)]
+    plain = [{"of": of, **{name: value for name, value in b.items() if name != "cache_control"}} for b, of in blocks]
+    marks = ["cache_control" in block for block, _ in blocks]
+    marks[-1] = marks[-1] or "cache_control" in body
+    return list(zip(plain, marks, strict=True))
+
+
+def _as_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [_as_block(content)] if isinstance(content, str) else content
 
 
 def _text(content: Any) -> str:

@@ -61,7 +61,9 @@ class _Responses:
         if say.status != 200:
             error = {"message": say.message, "type": "error", "param": None, "code": say.code or None}
             return error_answer(say, {"error": error})
-        read, write = cache.read_and_write(body["model"], blocks)
+        # The key decides which machine, and so which cache, a request reaches.
+        place = f"{body['model']} {body.get('prompt_cache_key')}"
+        read, write = cache.read_and_write(place, blocks)
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
         return Answer(200, reply if say.body is None else say.body, headers, say.fault)
