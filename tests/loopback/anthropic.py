@@ -53,7 +53,7 @@ class _Messages:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._written: dict[str, list[dict[str, Any]]] = {}
+        self._written: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by model and call id
 
     def answer(self, request: LoggedRequest, brain: Brain, cache: PrefixCache) -> Answer:
         if request.path not in {"/v1/messages", "/v1/messages/count_tokens"}:
@@ -110,7 +110,7 @@ class _Messages:
             if block.get("type") == "thinking" and block.get("signature") != seal(model, block.get("thinking")):
                 raise _reject(f"messages.{index}.content.{number}: Invalid `signature` in `thinking` block")
         for block in blocks:
-            written = self._written.get(block.get("id", ""))
+            written = self._written.get((model, block.get("id", "")))
             if block.get("type") == "tool_use" and written is not None and written != blocks:
                 raise _reject(
                     f"messages.{index}.content: `thinking` or `redacted_thinking` blocks in the latest assistant "
@@ -128,7 +128,7 @@ class _Messages:
         for number, (name, arguments) in enumerate(say.calls, 1):
             identity = f"toolu_{seal(body['messages'], number).translate(_PLAIN)[:20]}"
             content.append({"type": "tool_use", "id": identity, "name": name, "input": arguments})
-            self._written[identity] = content
+            self._written[body["model"], identity] = content
         stop = _STOPS.get(say.stop or "", say.stop) or ("tool_use" if say.calls else "end_turn")
         return {
             "id": f"msg_{conversation.turn + 1:04}",
