@@ -34,7 +34,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A call whose worst case is held. `micro_usd` is None where no price is known."""
+    """A call whose worst case is held. `micro_usd` is None where no price is known.
+
+    `counted` says that the vendor's own count bounds its input, not its bytes.
+    """
 
     key: str
     seat: Seat
@@ -48,6 +51,7 @@ class Reservation:
     started: datetime
     shrunk_by: str | None = None
     lane: Lane | None = None
+    counted: bool = False
 
     @property
     def amounts(self) -> dict[Unit, int]:

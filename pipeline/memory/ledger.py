@@ -4,8 +4,7 @@ Each step is one transaction over calls, budgets and journal. The invariant, in 
 settled + held <= cap, unless a vendor reports more than was reserved.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,7 +13,8 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import CallReserved, CallWaiting
 from pipeline.memory import breaker, calls, lanes, scopes, settlement, turns
-from pipeline.memory.budget import Balance, Grant, Hold, Need, Open, Scope, charges, decide, run_scope, usd_text
+from pipeline.memory.asking import Ask, Uncounted, Waiting
+from pipeline.memory.budget import Balance, Grant, Hold, Open, Scope, charges, decide, run_scope, usd_text
 from pipeline.memory.calls import CallRow, Reservation, Seat
 from pipeline.memory.changed import Changed
 from pipeline.memory.database import CALL, Store
@@ -22,34 +22,21 @@ from pipeline.memory.journal import Journal
 from pipeline.memory.pace import Lane, Named, NotYet
 from pipeline.memory.settlement import Outcome, Settlement
 from pipeline.memory.transcript import dump_request
-from stages.model import ModelError, Request
+from stages.model import ModelError
 
-__all__ = ["Ask", "CallRow", "Ledger", "Outcome", "Reservation", "Scope", "Seat", "Settlement", "Waiting"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A call that wants to start. `lease` is UTC seconds since the epoch: by then it is over, or counts as spent.
-
-    It waits its turn in `lane`; one that `insists` asks a vendor although it named a later time.
-    """
-
-    seat: Seat
-    turn: int
-    request: Request
-    need: Need
-    lease: float
-    price: Mapping[str, str] | None = None
-    lane: Lane | None = None
-    insists: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The call may not start yet: what others hold is over in `seconds` at most."""
-
-    key: str
-    seconds: float
+__all__ = [
+    "Ask",
+    "CallRow",
+    "Ledger",
+    "NotYet",
+    "Outcome",
+    "Reservation",
+    "Scope",
+    "Seat",
+    "Settlement",
+    "Uncounted",
+    "Waiting",
+]
 
 
 class Ledger:
@@ -78,7 +65,7 @@ class Ledger:
                 scopes.close(connection, self._names)
         self.changed.announce()
 
-    def reserve(self, ask: Ask) -> Reservation | Waiting | NotYet:
+    def reserve(self, ask: Ask) -> Reservation | Waiting | NotYet | Uncounted:
         """Hold a call's worst case in every scope it is charged to and take its turn in its lane, or neither.
 
         :raises BudgetOpenError: the breaker of this run is open, or opens because the call does not fit.
@@ -159,7 +146,7 @@ class Ledger:
         }
         return totals
 
-    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | NotYet | BudgetOpenError:
+    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | NotYet | Uncounted | BudgetOpenError:
         lapsed = calls.held_calls(connection, self._run, CALL.c.lease < self._journal.now())
         settlement.expire(connection, self._journal, lapsed, "its lease ran out")
         in_force = scopes.balances(connection, self._names)
@@ -172,7 +159,14 @@ class Ledger:
         if isinstance(turn, NotYet):
             return turn
         charged = [balance for balance in in_force if charges(balance.name, self._run, ask.seat.stage)]
+        return self._decided(connection, ask, turn, charged)
+
+    def _decided(
+        self, connection: Connection, ask: Ask, turn: turns.Turn, charged: Sequence[Balance]
+    ) -> Reservation | Waiting | Uncounted | BudgetOpenError:
         decision = decide(ask.need, charged)
+        if ask.countable and not (isinstance(decision, Grant) and decision.shrunk_by is None):
+            return Uncounted()
         match decision:
             case Grant():
                 reservation = self._grant(connection, ask, decision, charged)
@@ -199,6 +193,7 @@ class Ledger:
             started=self._journal.now(),
             shrunk_by=grant.shrunk_by,
             lane=ask.lane,
+            counted=ask.counted,
         )
         scopes.hold(connection, reservation.scopes, reservation.amounts)
         lease = datetime.fromtimestamp(ask.lease, UTC)
@@ -234,5 +229,6 @@ def _reserved(reservation: Reservation) -> CallReserved:
         input_bound=reservation.input_bound,
         max_output_tokens=reservation.max_output_tokens,
         shrunken=reservation.shrunk_by is not None,
+        counted=reservation.counted,
         cost=None if reservation.micro_usd is None else usd_text(reservation.micro_usd),
     )

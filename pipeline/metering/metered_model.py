@@ -2,70 +2,31 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Protocol
 
 import anyio
 
-from pipeline.memory.budget import Need, is_plausible
-from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Seat
-from pipeline.memory.pace import Lane, NotYet
+from pipeline.memory.budget import is_plausible
+from pipeline.memory.ledger import Ledger, Outcome, Reservation, Seat
+from pipeline.memory.pace import Lane
 from pipeline.memory.settlement import Settlement, at_reservation
+from pipeline.metering.admission import LOOK_AGAIN, Admission, Call, Deadline, Pricing, Terms
 from pipeline.metering.conversation import Conversation
-from pipeline.metering.hold_ups import held_up
-from pipeline.metering.outage import (
-    FallbackDueError,
-    UnusableReplyError,
-    VendorStopError,
-    ending,
-    falling_back,
-    refused,
-)
-from pipeline.metering.vendor_errors import FallBack, Final, Tries, TryAgain, Wait, react, with_fallback
+from pipeline.metering.outage import FallbackDueError, UnusableReplyError, VendorStopError, ending, refused
+from pipeline.metering.vendor_errors import Tries, TryAgain, Wait, react, with_fallback
 from stages.model import Model, ModelError, Reply, Request, Usage
 
-__all__ = ["Deadline", "FallbackDueError", "MeteredModel", "Pricing", "Seat", "UnusableReplyError", "VendorStopError"]
-
-LOOK_AGAIN = 0.5  # seconds between looks at what other processes hold
-LEASE_GRACE = 60.0  # seconds after the attempt's deadline in which a call must have been settled
-
-
-class Pricing(Protocol):
-    """The price of one model."""
-
-    def cost(self, usage: Usage) -> Decimal:
-        """Return the exact price in USD."""
-        ...
-
-    def ceiling(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """Return the dearest price in USD the call can meet."""
-        ...
-
-    def record(self) -> dict[str, str]:
-        """Return the prices for the ledger."""
-        ...
-
-
-class Deadline(Protocol):
-    """When an attempt is over."""
-
-    def remaining(self) -> float:
-        """Return the seconds left, negative when it is over."""
-        ...
-
-    def extend(self, seconds: float) -> None:
-        """Let the attempt end so much later."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """One call of the stage's, over all its tries."""
-
-    turn: int
-    request: Request
-    input_bound: int
+__all__ = [
+    "LOOK_AGAIN",
+    "Deadline",
+    "FallbackDueError",
+    "MeteredModel",
+    "Pricing",
+    "Seat",
+    "UnusableReplyError",
+    "VendorStopError",
+]
 
 
 class MeteredModel:
@@ -98,13 +59,18 @@ class MeteredModel:
         self._ledger = ledger
         self._seat = seat
         self._pricing = pricing
-        self._deadline = deadline
-        self._clock = clock
-        self._sleep = sleep
         self._jitter = jitter
-        self._lane = lane
-        self._insists = insists
-        self._may_fall_back = may_fall_back
+        self._terms = Terms(
+            ledger=ledger,
+            seat=seat,
+            pricing=pricing,
+            deadline=deadline,
+            clock=clock,
+            sleep=sleep,
+            lane=lane,
+            may_fall_back=may_fall_back,
+        )
+        self._admission = Admission(self._terms, insists=insists)
         self._turn = 0
         self._conversation = Conversation()
 
@@ -113,11 +79,11 @@ class MeteredModel:
         self._turn += 1
         wanted = min(request.max_output_tokens, self._seat.max_output_tokens_ceiling)
         asked = replace(request, max_output_tokens=wanted)
-        call = _Call(turn=self._turn, request=asked, input_bound=self._conversation.bound(asked))
+        call = Call(turn=self._turn, request=asked, input_bound=self._conversation.bound(asked))
         model = await self._model()
         tries = Tries()
         while True:
-            reservation = await self._reserve(call)
+            call, reservation = await self._admission.admit(model, call)
             try:
                 return await self._try(model, call, reservation)
             except ModelError as error:
@@ -136,73 +102,11 @@ class MeteredModel:
                 self._raw = await self._open_model()
             return self._raw
 
-    async def _reserve(self, call: _Call) -> Reservation:
-        """Hold the call's worst case in its turn; waiting for room under the cap is not the attempt's time."""
-        waited, told = False, None
-        while True:
-            ask = self._ask(call)
-            answer = self._ledger.reserve(ask)
-            if isinstance(answer, Reservation):
-                self._insists = False
-                return answer
-            if isinstance(answer, NotYet):
-                await self._wait_for_turn(ask, answer, tell=answer.why != told)
-                told = answer.why
-                continue
-            if not waited:
-                self._ledger.waits_for_room(self._seat, answer)
-                waited = True
-            await self._wait_for_room()
-
-    def _ask(self, call: _Call) -> Ask:
-        remaining = self._remaining()
-        return Ask(
-            seat=self._seat,
-            turn=call.turn,
-            request=call.request,
-            need=Need(
-                input_bound=call.input_bound,
-                max_output_tokens=call.request.max_output_tokens,
-                ceiling=self._pricing.ceiling if self._pricing else None,
-            ),
-            lease=self._clock() + remaining + LEASE_GRACE,
-            price=self._pricing.record() if self._pricing else None,
-            lane=self._lane,
-            insists=self._insists,
-        )
-
-    async def _wait_for_turn(self, ask: Ask, why: NotYet, *, tell: bool) -> None:
-        """Wait until the call may begin or something changes, or raise what the hold-up comes to."""
-        assert ask.lane is not None
-        now, remaining = self._clock(), self._remaining()
-        found = held_up(why, ask.lane, now=now, deadline=now + remaining, may_fall_back=self._may_fall_back)
-        match found.reaction:
-            case Wait(seconds):
-                if tell:
-                    self._ledger.waits_for_turn(ask, why, min(max(0.0, why.until - now), remaining))
-                await self._ledger.changed.wait(min(seconds, remaining), self._sleep)
-            case TryAgain():
-                pass
-            case final:
-                raise self._ending(found.error, final)
-
-    async def _wait_for_room(self) -> None:
-        # Never longer than half of what is left: the deadline is moved after each wait, before it can pass.
-        began = self._clock()
-        await self._ledger.changed.wait(min(LOOK_AGAIN, self._remaining() / 2), self._sleep)
-        self._deadline.extend(self._clock() - began)
-
-    def _remaining(self) -> float:
-        remaining = self._deadline.remaining()
-        if remaining <= 0:
-            raise self._out_of_time()
-        return remaining
-
-    async def _try(self, model: Model, call: _Call, reservation: Reservation) -> Reply:
+    async def _try(self, model: Model, call: Call, reservation: Reservation) -> Reply:
         sent = replace(call.request, max_output_tokens=reservation.max_output_tokens)
         reply: Reply | None = None
         try:
-            with anyio.move_on_after(max(0.0, self._deadline.remaining())):
+            with anyio.move_on_after(max(0.0, self._terms.deadline.remaining())):
                 reply = await model.complete(sent)
         except ModelError:
             raise
@@ -218,10 +122,10 @@ class MeteredModel:
             raise
         if reply is None:
             self._settle(reservation, at_reservation(reservation), error="deadline")
-            raise self._out_of_time()
+            raise self._terms.out_of_time()
         return self._accept(call, reservation, reply)
 
-    def _accept(self, call: _Call, reservation: Reservation, reply: Reply) -> Reply:
+    def _accept(self, call: Call, reservation: Reservation, reply: Reply) -> Reply:
         silent = not (reply.turn.text or reply.turn.calls)
         credible = is_plausible(reply.usage) and (silent or reply.usage.output > 0)
         usage = reply.usage if credible else at_reservation(reservation)
@@ -265,24 +169,16 @@ class MeteredModel:
 
     async def _recover(self, reservation: Reservation, error: ModelError, tries: Tries) -> None:
         """Return when another try is due, or raise what the failure comes to."""
-        now = self._clock()
-        deadline = now + self._deadline.remaining()
-        reaction = react(error, tries=tries, now=now, deadline=deadline, jitter=self._jitter())
-        if self._may_fall_back:
+        terms = self._terms
+        now, left = terms.clock(), terms.deadline.remaining()
+        reaction = react(error, tries=tries, now=now, deadline=now + left, jitter=self._jitter())
+        if terms.may_fall_back:
             reaction = with_fallback(reaction, error, now=now)
         match reaction:
             case Wait(seconds):
                 self._ledger.waits_for_vendor(reservation, error, seconds)
-                await self._sleep(seconds)
+                await terms.sleep(seconds)
             case TryAgain():
                 pass
             case final:
-                raise self._ending(error, final) from error
-
-    def _ending(self, error: ModelError, reaction: Final) -> Exception:
-        if isinstance(reaction, FallBack):
-            return falling_back(self._seat, error, reaction, self._deadline.remaining())
-        return ending(self._seat, error, reaction)
-
-    def _out_of_time(self) -> TimeoutError:
-        return TimeoutError(f"attempt {self._seat.attempt} of the {self._seat.stage} is out of time")
+                raise ending(self._seat, error, final, seconds_left=left) from error

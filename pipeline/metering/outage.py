@@ -2,7 +2,7 @@
 
 from pipeline.errors import InfrastructureError, ParkedError
 from pipeline.memory.calls import Seat
-from pipeline.metering.vendor_errors import FallBack, Park, Stop, Unusable
+from pipeline.metering.vendor_errors import FallBack, Final, Park, Stop, Unusable
 from stages.artifacts import Failure
 from stages.model import ModelError, Reply
 
@@ -41,16 +41,13 @@ class FallbackDueError(Exception):
         self.seconds = seconds
 
 
-def falling_back(seat: Seat, error: ModelError, reaction: FallBack, seconds: float) -> FallbackDueError:
-    """Return the error to raise where the attempt goes on elsewhere with so many seconds left."""
-    said = f"{seat.vendor} {seat.model}, {error.kind}: {error.message} ({reaction.reason})"
-    return FallbackDueError(Failure(kind="vendor", code="fallback", message=said), seconds)
-
-
-def ending(seat: Seat, error: ModelError, reaction: Unusable | Stop | Park) -> Exception:
-    """Return the error to raise for a failure that ends the attempt, stops the run or parks it."""
+def ending(seat: Seat, error: ModelError, reaction: Final, *, seconds_left: float) -> Exception:
+    """Return the error to raise for a failure that ends the attempt or moves it, stops the run or parks it."""
     said = f"{seat.vendor} {seat.model}, {error.kind}: {error.message}"
     match reaction:
+        case FallBack(reason):
+            failure = Failure(kind="vendor", code="fallback", message=f"{said} ({reason})")
+            return FallbackDueError(failure, seconds_left)
         case Unusable():
             return UnusableReplyError(Failure(kind="unusable", code=error.kind, message=said))
         case Stop(reason):

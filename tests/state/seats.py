@@ -48,6 +48,8 @@ class Desk:
         stage: StageName = "coder",
         lease: float = 300.0,
         turn: int | None = None,
+        countable: bool = False,
+        counted: bool = False,
     ) -> Ask:
         self._turn += 1
         return Ask(
@@ -57,6 +59,8 @@ class Desk:
             need=Need(input_bound, output, price),
             lease=self.clock() + lease,
             price=PRICE,
+            countable=countable,
+            counted=counted,
         )
 
     def reserve(

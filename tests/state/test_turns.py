@@ -40,7 +40,7 @@ class Booth:
             insists=insists,
         )
         answer = self.ledger.reserve(ask)
-        assert not isinstance(answer, Waiting)
+        assert isinstance(answer, Reservation | NotYet)
         return answer
 
     def begin(self, lane: Lane, *, lease: float = 300.0) -> Reservation:
