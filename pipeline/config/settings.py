@@ -34,6 +34,7 @@ class Rung(Frozen):
     model: str
     like: str | None = None
     timeout: float
+    stall: float = STALL_SECONDS
     max_output_tokens: int
     effort: Effort | None = None
     temperature: float | None = None

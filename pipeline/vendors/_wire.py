@@ -10,19 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from pipeline.surface import Binding
 from stages.model import ErrorKind, ModelError
 
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
-# The longest silence: a reply is not streamed, so the server says nothing until it is whole. Stages have their
-# own, shorter deadline around the call; this one only makes sure that nothing hangs for ever.
-READ_SECONDS = 1800.0
-_TIMEOUT = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": 120.0, "pool": CONNECT_SECONDS}
+_TIMEOUT = {"connect": CONNECT_SECONDS, "write": 120.0, "pool": CONNECT_SECONDS}
 # Routers drop connections that are silent for some minutes; the probes keep a long generation alive.
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -47,18 +45,19 @@ _HEADERS = frozenset(
 )
 
 
-def http_client(base_url: str, headers: Mapping[str, str]) -> httpx2.AsyncClient:
+def http_client(base_url: str, headers: Mapping[str, str], stall: float) -> httpx2.AsyncClient:
     """Return a client for one vendor that opens one connection per call and sends only known headers.
 
     A kept connection would be stale after a long tool run, and would have to be closed by somebody. `headers`
-    (the key among them) win over whatever an SDK took from the environment.
+    (the key among them) win over whatever an SDK took from the environment. `stall` is the longest silence: any byte
+    ends it, so a server that only says it is still there keeps a call alive; the stage's deadline bounds the whole.
     """
 
     async def settle(request: httpx2.Request) -> None:
         for name in [name for name in request.headers if name.lower() not in _HEADERS]:
             del request.headers[name]
         request.headers.update(headers)
-        request.extensions["timeout"] = dict(_TIMEOUT)
+        request.extensions["timeout"] = _TIMEOUT | {"read": stall}
 
     transport = httpx2.AsyncHTTPTransport(
         proxy=_proxy(httpx2.URL(base_url)),
@@ -85,16 +84,42 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def guarded(call: Callable[[], Awaitable[T]], translate: Callable[[Exception], ModelError], key: str | None) -> T:
+class Begun(Protocol):
+    """What is known of a reply that has begun to arrive."""
+
+    began: bool
+    input_reported: tuple[int, int] | None
+
+
+async def guarded(
+    call: Callable[[], Awaitable[T]],
+    translate: Callable[[Exception], ModelError],
+    binding: Binding,
+    begun: Begun | None = None,
+) -> T:
     """Await an SDK's call; whatever it raises becomes a ModelError that holds neither the key nor the request.
+
+    A reply that had `begun` may be billed, whatever the failure is called.
 
     :raises ModelError: raised outside the handler, so that no traceback or context leads to the original.
     """
     try:
         return await call()
+    except ModelError as error:
+        failure = error
     except Exception as error:  # noqa: BLE001 - only SDK code runs inside, and its exceptions are an open set
-        failure = translate(error)
-    raise hidden(failure, key)
+        failure = _silence(error, binding) or translate(error)
+    if begun is not None and begun.began:
+        failure.generated = True
+        failure.input_reported = failure.input_reported or begun.input_reported
+    raise hidden(failure, binding.api_key)
+
+
+def _silence(error: Exception, binding: Binding) -> ModelError | None:
+    """Return the error for a server that went silent, which two of the SDKs wrap."""
+    if not isinstance(error, httpx2.ReadTimeout) and not isinstance(error.__cause__, httpx2.ReadTimeout):
+        return None
+    return ModelError("timeout", f"no bytes for {binding.stall:g} s ({binding.stall_key})")
 
 
 def hidden(error: ModelError, key: str | None) -> ModelError:

@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,13 +37,40 @@ class Rejected(Exception):  # noqa: N818 - it is the vendor's no, not an error o
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply as the vendor streams it: bytes of each event, and what it sends when it fails in the middle.
+
+    `told` is how many of the events say what was asked, before any of the answer.
+    """
+
+    events: Sequence[bytes]
+    failure: bytes
+    told: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back, and how it breaks."""
+    """What goes back, and how it breaks; in events where there is a stream."""
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    stream: Stream | None = None
+    piece: int | None = None
+
+
+def event(data: Any, name: str = "", *, end: str = "\n") -> bytes:
+    """Return a server-sent event; text is sent in UTF-8, not escaped."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    named = f"event: {name}{end}" if name else ""
+    return f"{named}data: {text}{end}{end}".encode()
+
+
+def halves(text: str) -> list[str]:
+    """Return a text in up to three pieces."""
+    third = max(1, len(text) // 3)
+    return [piece for piece in (text[:third], text[third : 2 * third], text[2 * third :]) if piece]
 
 
 class Dialect(Protocol):
@@ -164,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         content = json.dumps(answer.body).encode()
+        streamed = b"".join(answer.stream.events) if answer.stream else None
         wrong: dict[Fault, tuple[bytes, str]] = {
             "html": (b"<!doctype html><title>Sign in</title>", "text/html"),
             "empty": (b"", "application/json"),
@@ -171,15 +199,20 @@ class _Handler(BaseHTTPRequestHandler):
             "truncated_json": (content[: len(content) // 2], "application/json"),
         }
         match answer.fault:
-            case None:
+            case None if streamed is None:
                 self._whole(answer, content, "application/json")
+            case None:
+                self._events(answer, streamed)
             case "reset":
                 self._reset()
             case "hang":
                 self.server.loopback.wait_for_disconnect(self.connection)
                 self.close_connection = True
             case "trickle":
-                self._trickle(answer, content)
+                self._trickle(answer, streamed or content)
+            case "stream_cut" | "stream_eof" | "stream_error" | "stream_garbage" | "stream_reset" | "stream_stall":
+                assert answer.stream is not None, "only a streamed reply breaks off like that"
+                self._broken(answer, answer.stream, answer.fault)
             case fault:
                 self._whole(answer, *wrong[fault])
 
@@ -191,6 +224,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+    def _events(self, answer: Answer, content: bytes, *, ends: bool = True) -> None:
+        """Send events in chunks, each its own packet where the answer says how long it may be."""
+        self.send_response(answer.status)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("transfer-encoding", "chunked")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        step = answer.piece or max(1, len(content))
+        for at in range(0, len(content), step):
+            chunk = content[at : at + step]
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+        if ends:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _broken(self, answer: Answer, stream: Stream, fault: Fault) -> None:
+        """Send the beginning of a reply, then what the fault says."""
+        begun = b"".join(stream.events[: stream.told + 1])
+        after = {"stream_error": stream.failure, "stream_garbage": event("{{{"), "stream_eof": b'data: {"ty'}
+        self._events(answer, begun + after.get(fault, b""), ends=fault in {"stream_cut", "stream_error"})
+        self.close_connection = True
+        if fault == "stream_stall":
+            self.server.loopback.wait_for_disconnect(self.connection)
+        elif fault == "stream_reset":
+            self._reset()
 
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)

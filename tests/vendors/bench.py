@@ -163,6 +163,7 @@ BENCHES = (
         effort_word="HIGH",
         tool_on_wire=lambda body: body["tools"][0]["functionDeclarations"][0],
         writes_cache=False,
+        errors_in_200=True,
     ),
 )
 CHAT = Bench(
