@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from pipeline.surface import Api
+from pipeline.surface import STALL_SECONDS, Api
 from stages.artifacts import Frozen, StageName
 from stages.model import Effort
 

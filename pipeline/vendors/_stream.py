@@ -81,10 +81,9 @@ class Listener:
         if event.data.startswith(LAST):
             return True
         told = self._assembly.take(_piece(event))
-        if told is not None and told[1]:
+        if told is not None and self._progress is not None:
             self._characters += told[1]
-            if self._progress is not None:
-                self._progress(Heard(told[0], self._characters))
+            self._progress(Heard(told[0], self._characters))
         return self._assembly.ended
 
 

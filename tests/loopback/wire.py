@@ -199,10 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
             "truncated_json": (content[: len(content) // 2], "application/json"),
         }
         match answer.fault:
-            case None if streamed is None:
-                self._whole(answer, content, "application/json")
-            case None:
+            case None if streamed is not None:
                 self._events(answer, streamed)
+            case None:
+                self._whole(answer, content, "application/json")
             case "reset":
                 self._reset()
             case "hang":

@@ -12,6 +12,7 @@ from stages.model import ModelError
 
 # Which field of its block a delta adds to, and what it is for whoever watches.
 _TEXTS: dict[str, tuple[str, HeardKind]] = {"text_delta": ("text", "text"), "thinking_delta": ("thinking", "thinking")}
+_HEARD: dict[str, HeardKind] = {"thinking": "thinking", "redacted_thinking": "thinking", "tool_use": "tool"}
 
 
 class Message:
@@ -35,6 +36,7 @@ class Message:
                 self._message = {**message, "usage": dict(said)}
             case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
                 self._blocks[index] = dict(block)
+                return _HEARD.get(str(block.get("type")), "text"), 0
             case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)}:
                 return self._add(index, delta)
             case {"type": "message_delta", "delta": dict(delta)}:

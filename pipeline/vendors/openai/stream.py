@@ -11,6 +11,7 @@ _HEARD: dict[str, HeardKind] = {
     "response.reasoning_text.delta": "thinking",
     "response.reasoning_summary_text.delta": "thinking",
 }
+_ITEMS: dict[str, HeardKind] = {"reasoning": "thinking", "function_call": "tool"}
 
 
 class Response:
@@ -35,6 +36,8 @@ class Response:
             case {"error": dict(error)} | ({"type": "error"} as error):
                 # The reader of whole responses knows what its codes mean.
                 self._end({"status": "failed", "error": error, "output": []})
+            case {"type": "response.output_item.added", "item": {"type": str(kind)}}:
+                return _ITEMS.get(kind, "text"), 0
             case {"type": str(kind), "delta": str(added)} if kind in _HEARD:
                 return _HEARD[kind], len(added)
             case _:
