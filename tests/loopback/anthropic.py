@@ -78,7 +78,7 @@ class _Messages:
         total = sum(size(block) for block in blocks)
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"request-id": f"req_{conversation.turn + 1:04}", **say.headers}
-        stream = _stream(reply) if body.get("stream") and say.body is None else None
+        stream = _stream(reply) if body.get("stream") and say.body is None and not say.whole else None
         return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 
     def _check_headers(self, headers: Mapping[str, str]) -> None:

@@ -30,8 +30,7 @@ class Traits:
     """What one server does and does not take. `refuses` are parameters, `roles` those of messages it knows.
 
     `tools` off answers as a server without them does; then calls are written and results read as text. `reasons`
-    gives thoughts out and wants them back. `reports` off leaves the usage out, `streams` off answers whole whatever
-    was asked.
+    gives thoughts out and wants them back. `reports` off leaves the usage out.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -40,7 +39,6 @@ class Traits:
     strict_tools: bool = True
     reasons: bool = True
     reports: bool = True
-    streams: bool = True
     key_header: str = "authorization"
     path: str = "/v1"
 
@@ -81,7 +79,7 @@ class _Chat:
         read, write = cache.read_and_write(body["model"], blocks)
         reply = self._reply(body, conversation, say, Usage(sum(map(size, blocks)), read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
-        asked = body.get("stream") and self._traits.streams and say.body is None
+        asked = body.get("stream") and say.body is None and not say.whole
         stream = _stream(reply, counted=bool(body.get("stream_options", {}).get("include_usage"))) if asked else None
         return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 

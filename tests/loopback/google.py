@@ -90,7 +90,7 @@ class _Gemini:
         reply = _reply(conversation, say, Usage(total, read))
         if not place["method"].startswith("stream"):
             return Answer(200, reply if say.body is None else say.body, say.headers, say.fault)
-        stream = _stream(reply, model) if say.body is None else None
+        stream = _stream(reply, model) if say.body is None and not say.whole else None
         return Answer(200, reply if say.body is None else say.body, say.headers, say.fault, stream, say.piece)
 
 

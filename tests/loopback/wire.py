@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -176,6 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Http
 
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # a client that has seen enough
+            super().handle()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         try:
@@ -210,6 +214,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "trickle":
                 self._trickle(answer, streamed or content)
+            case "stream_open":
+                assert answer.stream is not None, "only a streamed reply can stay open"
+                self._events(answer, b"".join(answer.stream.events), ends=False)
+                self.server.loopback.wait_for_disconnect(self.connection)
+                self.close_connection = True
             case "stream_cut" | "stream_eof" | "stream_error" | "stream_garbage" | "stream_reset" | "stream_stall":
                 assert answer.stream is not None, "only a streamed reply breaks off like that"
                 self._broken(answer, answer.stream, answer.fault)

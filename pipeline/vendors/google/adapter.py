@@ -6,6 +6,7 @@ from pipeline.surface import Binding
 from pipeline.vendors._wire import guarded, http_client
 from pipeline.vendors.google import SURFACE
 from pipeline.vendors.google.errors import translate
+from pipeline.vendors.google.lines import keep_lines
 from pipeline.vendors.google.reply import read
 from pipeline.vendors.google.request import configuration, contents, counted
 from pipeline.vendors.google.sdk import genai, types
@@ -19,12 +20,15 @@ def connect(binding: Binding) -> Model:
     """Return the model; no network yet."""
     base_url = binding.base_url or str(SURFACE.default_base_url)
     key = binding.api_key or "none"
+    # What comes compressed could not be looked into.
+    http = http_client(base_url, {"x-goog-api-key": key, "accept-encoding": "identity"}, binding.stall)
+    http.event_hooks = {**http.event_hooks, "response": [keep_lines]}
     options = types.HttpOptions(
         base_url=base_url,
         api_version=_API_VERSION,
         timeout=int(binding.stall * 1000),
         # Without a client of ours the SDK takes aiohttp where it finds it, which retries in secret.
-        httpx_async_client=http_client(base_url, {"x-goog-api-key": key}, binding.stall),
+        httpx_async_client=http,
         # Nothing here is synchronous; a transport that cannot send keeps it so.
         httpx_client=httpx2.Client(transport=httpx2.BaseTransport(), trust_env=False),
         retry_options=types.HttpRetryOptions(attempts=1),
