@@ -5,9 +5,10 @@ from typing import Any
 import anthropic
 
 from pipeline.surface import Binding
+from pipeline.vendors._connection import CONNECT_SECONDS, http_client
 from pipeline.vendors._counts import count
 from pipeline.vendors._stream import received
-from pipeline.vendors._wire import CONNECT_SECONDS, guarded, http_client, json_object
+from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.anthropic import SURFACE
 from pipeline.vendors.anthropic.errors import translate
 from pipeline.vendors.anthropic.reply import read

@@ -3,7 +3,8 @@
 import httpx2
 
 from pipeline.surface import Binding
-from pipeline.vendors._wire import guarded, http_client
+from pipeline.vendors._connection import http_client
+from pipeline.vendors._wire import guarded
 from pipeline.vendors.google import SURFACE
 from pipeline.vendors.google.errors import translate
 from pipeline.vendors.google.lines import keep_lines

@@ -3,7 +3,7 @@
 import openai
 
 from pipeline.surface import Binding
-from pipeline.vendors._wire import CONNECT_SECONDS, http_client
+from pipeline.vendors._connection import CONNECT_SECONDS, http_client
 
 Client = openai.AsyncOpenAI
 
