@@ -22,6 +22,7 @@ from pipeline.running.conduct import (
 )
 from pipeline.running.opening import Place, Resumption, resumed_run
 from pipeline.running.resumption import Given, resumption
+from pipeline.running.run import Seams
 from pipeline.running.waiting import wait_for, wait_through
 
 
@@ -44,10 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
         going_on = resumption(store, run_id, given, os.environ)
         for line in going_on.notes:
             sys.stderr.write(f"{line}\n")
-        ended = read_run(store, run_id).account.ended
-        parked = arguments.wait and ended is not None and ended.status == "parked"
-        if parked and not wait_for(ended, real_seams()):
-            return tell(store, run_id, Output.of(arguments), state_dir(arguments, os.environ), state_words(arguments))
         return _execute(store, run_id, going_on.resumption, arguments)
 
 
@@ -55,9 +52,16 @@ def _execute(store: Store, run_id: str, going_on: Resumption, arguments: argpars
     folder = state_dir(arguments, os.environ)
     output = Output.of(arguments)
     with live_view(going_on.settings.limits) as view:
-        place, seams = Place(store, folder, output.listener(view)), real_seams()
-        with resumed_run(place, run_id, going_on, seams) as opened:
-            ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
-        if arguments.wait:
-            wait_through(place, run_id, ended, seams, os.environ, keep_sandbox=arguments.keep_sandbox)
+        place, seams = Place(store, folder, output.listener(view)), real_seams(view)
+        if not arguments.wait or _has_come(store, run_id, seams):
+            with resumed_run(place, run_id, going_on, seams) as opened:
+                ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
+            if arguments.wait:
+                wait_through(place, run_id, ended, seams, os.environ, keep_sandbox=arguments.keep_sandbox)
     return tell(store, run_id, output, folder, state_words(arguments))
+
+
+def _has_come(store: Store, run_id: str, seams: Seams) -> bool:
+    """Sleep through a parked run's time; return False when that was interrupted."""
+    ended = read_run(store, run_id).account.ended
+    return ended is None or ended.status != "parked" or wait_for(ended, seams)

@@ -112,7 +112,7 @@ def execute(start: Start, arguments: argparse.Namespace, output: Output) -> int:
     try:
         with live_view(start.settings.limits) as view:
             listen: Callable[[Stored], None] = output.listener(view)
-            place, seams = Place(store, folder, listen), real_seams()
+            place, seams = Place(store, folder, listen), real_seams(view)
             with new_run(place, start, seams) as opened:
                 ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
             if arguments.wait:

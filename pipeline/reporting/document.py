@@ -68,13 +68,13 @@ def _attempt(attempt: AttemptAccount) -> dict[str, Any]:
         "vendor": started.vendor,
         "model": started.model,
         "effort": started.effort,
-        "fallback": started.fallback,
         "outcome": ended.outcome if ended else None,
         "failure": _failure(ended.failure) if ended else None,
         "seconds": round(ended.seconds, 3) if ended else None,
         "calls": attempt.spending.calls,
         "usage": _usage(attempt.spending),
         "cost": attempt.spending.cost_text,
+        "fallback": started.fallback,
     }
 
 

@@ -105,7 +105,8 @@ def _(event: AttemptEnded) -> str:
 
 @_words.register
 def _(event: CallReserved) -> str:
-    return f"{event.stage} call {event.turn} reserves {_priced(event.tokens, event.cost)}"
+    again = f", try {event.try_number}," if event.try_number > 1 else ""
+    return f"{event.stage} call {event.turn}{again} reserves {_priced(event.tokens, event.cost)}"
 
 
 @_words.register
@@ -123,15 +124,12 @@ def _(event: CallRefused) -> str:
 
 @_words.register
 def _(event: CallWaiting) -> str:
-    match event.reason:
-        case "budget":
-            for_what = "room under the token cap"
-        case "pace":
-            for_what = "its turn under the vendor's limits"
-        case "outage":
-            for_what = f"the vendor, which others met with {event.error}"
-        case "retry":
-            for_what = event.error or "the vendor"
+    others = {
+        "budget": "room under the token cap",
+        "pace": "its turn under the vendor's limits",
+        "outage": f"the vendor, which other calls met with {event.error}",
+    }
+    for_what = others.get(event.reason, event.error or "the vendor")
     return f"{event.stage} waits up to {duration(event.seconds)} for {for_what}"
 
 

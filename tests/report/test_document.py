@@ -10,6 +10,7 @@ FIELDS = [
 ]
 ATTEMPT = [
     *("number", "item", "rung", "vendor", "model", "effort", "outcome", "failure", "seconds", "calls", "usage", "cost"),
+    "fallback",
 ]
 
 

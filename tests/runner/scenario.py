@@ -19,8 +19,9 @@ from pipeline.memory.journal import Journal, Stored
 from pipeline.running.opening import Place, Resumption, Start, new_run, resumed_run
 from pipeline.running.run import Run, Seams
 from pipeline.running.runner import drive
+from pipeline.surface import Heard
 from sandbox.base import BaseTree, Environment, Sandbox
-from stages.artifacts import Ticket
+from stages.artifacts import StageName, Ticket
 from tests.audit import Audit
 from tests.e2e import project
 from tests.fakes.brain_model import Cast
@@ -95,6 +96,7 @@ class Scenario:
     keys: dict[str, str] = field(default_factory=dict)
     heard: Callable[[AnyEvent], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
+    hear: Callable[[StageName, Heard], None] | None = None
     drives: Callable[[Run], Awaitable[RunEnded]] = drive
 
     def __post_init__(self) -> None:
@@ -120,6 +122,7 @@ class Scenario:
             clock=self.clock,
             sleep=self.sleep,
             say=self.say,
+            hear=self.hear,
         )
 
     def run(self) -> RunEnded:

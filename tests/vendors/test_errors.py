@@ -3,14 +3,18 @@
 import inspect
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import anthropic
+import anyio
 import httpx2
 import openai
 import pytest
 
+from pipeline.surface import Binding
+from pipeline.vendors._wire import guarded
 from pipeline.vendors.anthropic.errors import translate as anthropic_translate
 from pipeline.vendors.compatible.errors import translate as compatible_translate
 from pipeline.vendors.google.errors import translate as google_translate
@@ -126,11 +130,13 @@ STATUS_OF = {  # of the classes that do not say it themselves
 
 
 def classes(module: ModuleType) -> Iterator[type[Exception]]:
+    """Yield what the library defines there; two of them say of their classes that they are the package's."""
+    package = module.__name__.partition(".")[0]
     for _, found in inspect.getmembers(module, inspect.isclass):
         if (
             issubclass(found, Exception)
             and not issubclass(found, Warning)
-            and found.__module__.startswith(module.__name__)
+            and found.__module__.partition(".")[0] == package
         ):
             yield found
 
@@ -157,6 +163,20 @@ def rows(module: ModuleType, table: dict[str, str], translate: Translate) -> lis
 
 
 @pytest.mark.parametrize(
+    ("module", "table"),
+    [
+        (anthropic._exceptions, ANTHROPIC),
+        (openai._exceptions, OPENAI),
+        (google_errors, GOOGLE),
+        (httpx2._exceptions, HTTP),
+    ],
+)
+def test_every_row_is_a_class_that_exists(module: ModuleType, table: dict[str, str]) -> None:
+    """The negative control of the next test: an enumeration that finds nothing would prove nothing."""
+    assert {kind.__name__ for kind in classes(module)} == set(table)
+
+
+@pytest.mark.parametrize(
     ("kind", "table", "translate"),
     [
         *rows(anthropic._exceptions, ANTHROPIC, anthropic_translate),
@@ -174,6 +194,50 @@ def test_every_exception_class_has_a_kind(kind: type[Exception], table: dict[str
     error = translate(made(kind))
     assert error.kind == table[kind.__name__]
     assert KEY not in repr(vars(error))
+
+
+@dataclass
+class Begun:
+    """A stream that has begun and reported its input."""
+
+    began: bool = True
+    input_reported: tuple[int, int] | None = (700, 200)
+
+
+@pytest.mark.parametrize(
+    ("kind", "translate"),
+    [
+        *(
+            (kind, anthropic_translate)
+            for module in (anthropic._exceptions, httpx2._exceptions)
+            for kind in classes(module)
+        ),
+        *((kind, openai_translate) for kind in classes(openai._exceptions)),
+        *((kind, google_translate) for kind in classes(google_errors)),
+    ],
+)
+def test_whatever_breaks_a_stream_that_has_begun_may_have_cost_and_holds_no_key(
+    kind: type[Exception], translate: Translate
+) -> None:
+    binding = Binding("m", "m", None, None, None, KEY, "", stall=7.0, stall_key="stages.coder.stall")
+
+    async def call() -> None:
+        error = made(kind)
+        error.args = (f"m {KEY}",)
+        raise error
+
+    def guard(begun: Begun) -> ModelError:
+        with pytest.raises(ModelError) as raised:
+            anyio.run(guarded, call, translate, binding, begun)
+        return raised.value
+
+    error = guard(Begun())
+    assert (error.generated, error.input_reported) == (True, (700, 200))
+    assert guard(Begun(began=False, input_reported=None)).input_reported is None, "the negative control"
+    assert KEY not in repr(vars(error)) + str(error)
+    assert (error.__cause__, error.__context__) == (None, None)
+    if kind is httpx2.ReadTimeout:
+        assert error.message == "no bytes for 7 s (stages.coder.stall)"
 
 
 @pytest.mark.parametrize("translate", [anthropic_translate, openai_translate, compatible_translate, google_translate])
