@@ -6,7 +6,7 @@ module that `Surface.adapter` names, which the loader imports in a worker thread
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from stages.model import Effort, Model
 
@@ -57,6 +57,26 @@ class Program:
     versions: tuple[tuple[int, ...], tuple[int, ...]]
     login: Callable[[Mapping[str, str], float], str | None]
     login_hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What a vendor's API says about a model's end. `retires_on` is a date, None where none is set."""
+
+    stage: Literal["active", "deprecated", "retired"]
+    retires_on: str | None = None
+
+
+@runtime_checkable
+class HasLifecycle(Protocol):
+    """A model whose vendor says how long it serves it."""
+
+    async def lifecycle(self) -> Lifecycle | None:
+        """Ask, which costs nothing; None where the server does not say.
+
+        :raises ModelError: as for a call.
+        """
+        ...
 
 
 class Adapter(Protocol):
