@@ -11,6 +11,9 @@ from typing import Literal, Protocol, runtime_checkable
 from stages.model import Effort, Model
 
 Api = Literal["responses", "chat", "auto"]
+ToolProtocol = Literal["native", "text", "either"]  # `either`: native, and as text where the server has no tools
+SchemaCheck = Literal["strict", "validated"]  # `strict`: the vendor keeps to it too; arguments are always validated
+Caching = Literal["automatic", "markers", "none"]  # `automatic`: the vendor's own; `none`: nothing of ours is cached
 ADAPTED = "adapted"  # key of `Reply.metadata`: sentences on what was put otherwise for the server that replied
 
 
@@ -96,6 +99,7 @@ class Surface:
     `vendor_row` is the row for a model only a user vouches for; a vendor that `vouches` serves whatever its server
     has. `apis` are the protocols to choose from. `address` reads the server's address from `address_variables`.
     With a `program` there is no price per token: calls are paid by the subscription its user is logged in with.
+    `tools`, `schema`, `caching` and `streaming` say how requests are put; the documentation's tables come from here.
     """
 
     name: str
@@ -112,3 +116,7 @@ class Surface:
     address_variables: tuple[str, ...] = ()
     address: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
     program: Program | None = None
+    tools: ToolProtocol = "native"
+    schema: SchemaCheck = "validated"
+    caching: Caching = "none"
+    streaming: bool = False

@@ -11,6 +11,7 @@ import anyio
 
 from pipeline import loader
 from pipeline.errors import EXIT_CODES
+from pipeline.memory.redaction import redactor
 from pipeline.options import add_repository_options
 from pipeline.preflight import Preflight, PreflightRequest, preflight, probe_report
 from pipeline.preflight.envelope import render
@@ -66,7 +67,7 @@ def _probe(found: Preflight, *, strict: bool) -> int:
     asked = targets(settings)
     sys.stderr.write(probe_report.announcement(asked, at_most(settings, asked)))
     answers = anyio.run(probe, Prober(settings, found.keys, loader.connect, time.monotonic), asked)
-    sys.stdout.write(probe_report.render(answers))
+    sys.stdout.write(redactor(found.keys.values())(probe_report.render(answers)))
     judged = _judged(found, answers, strict=strict)
     _print_problems(judged)
     sys.stderr.write(_probed(judged, answers))

@@ -74,7 +74,7 @@ def _outcome(finding: Finding) -> str:
     usage = finding.reply.usage
     tokens = f"{usage.input:_} + {usage.output:_} tokens"
     cost = finding.paid_by or ("cost unknown" if finding.cost is None else _dollars(finding.cost))
-    return f"answered as {finding.reply.model or 'nobody it names'} in {milliseconds}, {tokens}, {cost}"
+    return f"answered as {_printable(finding.reply.model) or 'nobody it names'} in {milliseconds}, {tokens}, {cost}"
 
 
 def _notes(finding: Finding) -> Iterator[str]:
@@ -135,3 +135,8 @@ def _place(target: Target, positions: Mapping[str, Position]) -> tuple[str, Posi
 
 def _dollars(cost: Decimal) -> str:
     return f"${cost:.6f}".rstrip("0").rstrip(".")
+
+
+def _printable(name: str) -> str:
+    """A name from a server must not break the line or drive the terminal."""
+    return "".join(character for character in name if character.isprintable())[:100]
