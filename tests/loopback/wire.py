@@ -148,6 +148,7 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are sent apart; the body must not wait for the client's ACK
     server: _Http
 
     def do_GET(self) -> None:

@@ -1,5 +1,7 @@
 """`check --probe` asks each configured model once, and says what came back; without it nobody is asked."""
 
+import json
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +34,7 @@ from tests.loopback import (
     chat_server,
     google_server,
 )
+from tests.preflight.test_programs import log_in
 
 KEYS = {"anthropic": ANTHROPIC_KEY, "google": GOOGLE_KEY}
 OK = always(Say("ok", usage=Usage(20, 0, 0, 5)))
@@ -246,6 +249,35 @@ def test_the_scripted_vendor_answers_from_its_file(tmp_path: Path) -> None:
     assert isinstance(one, Answered)
     assert isinstance(two, Silent)
     assert "has no model 'two'" in two.message
+
+
+def test_a_subscriptions_program_is_asked_and_counts_against_the_quota(
+    tmp_path: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [
+        {"type": "thread.started", "thread_id": "t-1"},
+        {"type": "turn.started"},
+        {"type": "item.completed", "item": {"type": "agent_message", "text": "ok"}},
+        {"type": "turn.completed", "usage": {"input_tokens": 300, "cached_input_tokens": 0, "output_tokens": 2}},
+    ]
+    program = tmp_path / "codex"
+    lines = "\n".join(json.dumps(each) for each in said)
+    program.write_text(f"#!{sys.executable} -S\nimport sys\nsys.stdin.read()\nprint({lines!r})\n", encoding="utf-8")
+    program.chmod(0o755)
+    log_in(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    served = vendors(stack)
+    reviewer = ("vendor: google\n    model: gemini-3.8-flash", "vendor: codex\n    model: gpt-6.1-sol")
+    found = loaded(
+        tmp_path, changed(served.text, ("vendors:\n", f"vendors:\n  codex: {{command: {program}}}\n"), reviewer)
+    )
+    answers = probed(found)
+    assert problems(found, answers) == []
+    shown = probe_report.render(answers).splitlines()[-1]
+    assert shown.endswith("300 + 2 tokens, paid by the subscription that `codex` is logged in with")
+    assert probe_report.spent(answers) == "352 tokens at $0.00027"
+    assert found.settings is not None
+    assert at_most(found.settings, targets(found.settings)) is not None, "a quota is no unknown price"
 
 
 def test_the_most_a_probe_can_cost_is_said_before_it_is_made(tmp_path: Path, stack: ExitStack) -> None:
