@@ -54,7 +54,7 @@ bench: image ## what is measured: start-up and tool calls, as ratios
 bench-sandbox: image ## what a sandbox costs, beside `docker exec` and mini-swe-agent, against its limits
 	.venv/bin/python -m benchmarks.sandbox
 
-bench-vendors: setup ## what the vendors' SDKs cost: import, and a call beside the bare SDK and plain HTTP
+bench-vendors: setup ## what the vendors' SDKs cost: import, a call beside plain HTTP, the cached share of a session
 	.venv/bin/python -m benchmarks.vendors
 
 capabilities: setup ## write the vendors' tables into docs/vendors/, from their modules

@@ -177,7 +177,10 @@ class AttemptEnded(Frozen):
 
 
 class CallReserved(Frozen):
-    """`tokens` is the worst case held; `cost` the same in USD as a decimal string."""
+    """`tokens` is the worst case held; `cost` the same in USD as a decimal string.
+
+    `counted` says that the vendor was asked how long the request is, because its bound left no room.
+    """
 
     kind: Literal["call.reserved"] = "call.reserved"
     key: str
@@ -192,6 +195,7 @@ class CallReserved(Frozen):
     input_bound: int
     max_output_tokens: int
     shrunken: bool = False
+    counted: bool = False
     cost: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Print what the vendors' SDKs cost: import time, and the overhead of a call."""
+"""Print what the vendors' SDKs cost: import time, the overhead of a call, the cached share of a session."""
 
 import argparse
 import os
@@ -6,7 +6,8 @@ import platform
 
 import anyio
 
-from benchmarks.vendors import calling, importing
+from benchmarks.vendors import caching, calling, importing
+from tests.vendors import coder_session
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
     print(importing.table(importing.measure(arguments.imports)))
     print("\nOne call to a loopback server in another process\n")
     print(calling.table(anyio.run(calling.measure, arguments.calls)))
+    print(f"\nA Coder session of {coder_session.TURNS} turns, on servers that find prefixes as vendors' caches do\n")
+    print(caching.table(caching.measure()))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A call whose worst case is held. `micro_usd` is None where no price is known."""
+    """A call whose worst case is held. `micro_usd` is None where no price is known.
+
+    `counted` says that the vendor's own count bounds its input, not its bytes.
+    """
 
     key: str
     seat: Seat
@@ -46,6 +49,7 @@ class Reservation:
     max_output_tokens: int
     started: datetime
     shrunk_by: str | None = None
+    counted: bool = False
 
     @property
     def amounts(self) -> dict[Unit, int]:

@@ -23,12 +23,26 @@ from pipeline.memory.settlement import Outcome, Settlement
 from pipeline.memory.transcript import dump_request
 from stages.model import ModelError, Request
 
-__all__ = ["Ask", "CallRow", "Ledger", "Outcome", "Reservation", "Scope", "Seat", "Settlement", "Waiting"]
+__all__ = [
+    "Ask",
+    "CallRow",
+    "Ledger",
+    "Outcome",
+    "Reservation",
+    "Scope",
+    "Seat",
+    "Settlement",
+    "Uncounted",
+    "Waiting",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A call that wants to start. `lease` is UTC seconds since the epoch: by then it is over, or counts as spent."""
+    """A call that wants to start. `lease` is UTC seconds since the epoch: by then it is over, or counts as spent.
+
+    `countable` says that the vendor was not asked yet how long the request is, `counted` that its answer bounds it.
+    """
 
     seat: Seat
     turn: int
@@ -36,6 +50,13 @@ class Ask:
     need: Need
     lease: float
     price: Mapping[str, str] | None = None
+    countable: bool = False
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """The call does not fit with its bound: ask again with an exact count of its input. Nothing is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,7 @@ class Ledger:
                 scopes.close(connection, self._names)
         self.changed.announce()
 
-    def reserve(self, ask: Ask) -> Reservation | Waiting:
+    def reserve(self, ask: Ask) -> Reservation | Waiting | Uncounted:
         """Hold a call's worst case in every scope it is charged to, or in none.
 
         :raises BudgetOpenError: the breaker of this run is open, or opens because the call does not fit.
@@ -133,7 +154,7 @@ class Ledger:
         }
         return totals
 
-    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | BudgetOpenError:
+    def _answer(self, connection: Connection, ask: Ask) -> Reservation | Waiting | Uncounted | BudgetOpenError:
         lapsed = calls.held_calls(connection, self._run, CALL.c.lease < self._journal.now())
         settlement.expire(connection, self._journal, lapsed, "its lease ran out")
         in_force = scopes.balances(connection, self._names)
@@ -144,6 +165,8 @@ class Ledger:
                 return breaker.still_open(balance)
         charged = [balance for balance in in_force if charges(balance.name, self._run, ask.seat.stage)]
         decision = decide(ask.need, charged)
+        if ask.countable and not (isinstance(decision, Grant) and decision.shrunk_by is None):
+            return Uncounted()
         match decision:
             case Grant():
                 return self._grant(connection, ask, decision, charged)
@@ -167,6 +190,7 @@ class Ledger:
             max_output_tokens=grant.max_output_tokens,
             started=self._journal.now(),
             shrunk_by=grant.shrunk_by,
+            counted=ask.counted,
         )
         scopes.hold(connection, reservation.scopes, reservation.amounts)
         lease = datetime.fromtimestamp(ask.lease, UTC)
@@ -202,5 +226,6 @@ def _reserved(reservation: Reservation) -> CallReserved:
         input_bound=reservation.input_bound,
         max_output_tokens=reservation.max_output_tokens,
         shrunken=reservation.shrunk_by is not None,
+        counted=reservation.counted,
         cost=None if reservation.micro_usd is None else usd_text(reservation.micro_usd),
     )

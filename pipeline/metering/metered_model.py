@@ -8,10 +8,11 @@ from typing import Protocol
 
 import anyio
 
-from pipeline.memory.budget import Need, is_plausible
-from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Seat
+from pipeline.memory.budget import Need, counted_bound, is_plausible
+from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Seat, Uncounted
 from pipeline.memory.settlement import Settlement, at_reservation
 from pipeline.metering.conversation import Conversation
+from pipeline.metering.counting import exact_count
 from pipeline.metering.outage import UnusableReplyError, VendorStopError, ending, refused
 from pipeline.metering.vendor_errors import Tries, TryAgain, Wait, react
 from stages.model import Model, ModelError, Reply, Request, Usage
@@ -52,11 +53,13 @@ class Deadline(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """One call of the stage's, over all its tries."""
+    """One call of the stage's, over all its tries. `asked` says that its vendor was asked to count it."""
 
     turn: int
     request: Request
     input_bound: int
+    asked: bool = False
+    counted: bool = False
 
 
 class MeteredModel:
@@ -100,7 +103,7 @@ class MeteredModel:
         model = await self._model()
         tries = Tries()
         while True:
-            reservation = await self._reserve(call)
+            call, reservation = await self._reserve(model, call)
             try:
                 return await self._try(model, call, reservation)
             except ModelError as error:
@@ -119,17 +122,28 @@ class MeteredModel:
                 self._raw = await self._open_model()
             return self._raw
 
-    async def _reserve(self, call: _Call) -> Reservation:
-        """Hold the call's worst case, waiting for others if that helps; the wait is not the attempt's time."""
+    async def _reserve(self, model: Model, call: _Call) -> tuple[_Call, Reservation]:
+        """Hold the call's worst case, counted if its bound leaves no room, waiting for others if that helps.
+
+        The wait is not the attempt's time; the counting is.
+        """
         waited = False
         while True:
             answer = self._ledger.reserve(self._ask(call))
             if isinstance(answer, Reservation):
-                return answer
+                return call, answer
+            if isinstance(answer, Uncounted):
+                call = await self._counted(model, call)
+                continue
             if not waited:
                 self._ledger.waits_for_room(self._seat, answer)
                 waited = True
             await self._wait_for_room()
+
+    async def _counted(self, model: Model, call: _Call) -> _Call:
+        count = await exact_count(model, call.request, self._deadline.remaining())
+        bound = counted_bound(call.input_bound, count)
+        return replace(call, asked=True, counted=bound < call.input_bound, input_bound=bound)
 
     def _ask(self, call: _Call) -> Ask:
         remaining = self._remaining()
@@ -144,6 +158,8 @@ class MeteredModel:
             ),
             lease=self._clock() + remaining + LEASE_GRACE,
             price=self._pricing.record() if self._pricing else None,
+            countable=not call.asked,
+            counted=call.counted,
         )
 
     async def _wait_for_room(self) -> None:

@@ -5,13 +5,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from stages.model import ModelTurn, Reply, Request, StopReason, Tool, ToolCall, Usage, UserTurn
 
 Answer = Reply | BaseException | Callable[[Request], Awaitable[Reply]]
+Count = int | None | BaseException | Callable[[Request], Awaitable[int | None]]
 
 
 class ScriptedModel:
-    """Each answer is a reply, an exception to raise, or a coroutine function that makes one."""
+    """Each answer is a reply, an exception to raise, or a coroutine function that makes one.
 
-    def __init__(self, answers: Sequence[Answer]) -> None:
+    `counts` are what it counts, in order, or raises; without any it takes a character for a token.
+    """
+
+    def __init__(self, answers: Sequence[Answer], counts: Sequence[Count] | None = None) -> None:
         self._answers = list(answers)
+        self._counts = None if counts is None else list(counts)
+        self.counted: list[Request] = []
         self.asked: list[Request] = []
         self.opened = 0
 
@@ -28,7 +34,13 @@ class ScriptedModel:
         return answer if isinstance(answer, Reply) else await answer(request)
 
     async def count_tokens(self, request: Request) -> int | None:
-        return sum(len(turn.text) for turn in request.turns)
+        self.counted.append(request)
+        if self._counts is None:
+            return sum(len(turn.text) for turn in request.turns)
+        count = self._counts.pop(0)
+        if isinstance(count, BaseException):
+            raise count
+        return await count(request) if callable(count) else count
 
 
 def reply(

@@ -56,7 +56,7 @@ class _Messages:
     def __init__(self, key: str, ending: Mapping[str, str | None] | None = None) -> None:
         self._key = key
         self._ending = ending
-        self._written: dict[str, list[dict[str, Any]]] = {}
+        self._written: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by model and call id
 
     def answer(self, request: LoggedRequest, brain: Brain, cache: PrefixCache) -> Answer:
         if request.method == "GET" and self._ending is not None:
@@ -68,11 +68,10 @@ class _Messages:
         body = request.json
         if not isinstance(body, dict):
             raise _reject("The request body is not valid JSON")
-        blocks = [body.get("tools", []), body.get("system", ""), *body.get("messages", [])]
         if request.path.endswith("count_tokens"):
             _check_body(body, _COUNTED)
             self._check_history(body)
-            return Answer(200, {"input_tokens": sum(size(block) for block in blocks)})
+            return Answer(200, {"input_tokens": sum(size(block) for block, _ in _prompt(body))})
         _check_body(body, _TOP)
         _check_limits(body)
         self._check_history(body)
@@ -80,8 +79,10 @@ class _Messages:
         say = brain(conversation)
         if say.status != 200:
             return error_answer(say, _error(say.status, say.message, say.code, say.details))
-        read, write = cache.read_and_write(body["model"], blocks) if _caches(body) else (0, 0)
-        total = sum(size(block) for block in blocks)
+        # A cache belongs to a model and to how it thinks.
+        place = json.dumps([body["model"], body.get("thinking"), body.get("output_config")])
+        read, write = cache.at_breakpoints(place, _prompt(body))
+        total = sum(size(block) for block, _ in _prompt(body))
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"request-id": f"req_{conversation.turn + 1:04}", **say.headers}
         return Answer(200, reply if say.body is None else say.body, headers, say.fault)
@@ -115,7 +116,7 @@ class _Messages:
             if block.get("type") == "thinking" and block.get("signature") != seal(model, block.get("thinking")):
                 raise _reject(f"messages.{index}.content.{number}: Invalid `signature` in `thinking` block")
         for block in blocks:
-            written = self._written.get(block.get("id", ""))
+            written = self._written.get((model, block.get("id", "")))
             if block.get("type") == "tool_use" and written is not None and written != blocks:
                 raise _reject(
                     f"messages.{index}.content: `thinking` or `redacted_thinking` blocks in the latest assistant "
@@ -133,7 +134,7 @@ class _Messages:
         for number, (name, arguments) in enumerate(say.calls, 1):
             identity = f"toolu_{seal(body['messages'], number).translate(_PLAIN)[:20]}"
             content.append({"type": "tool_use", "id": identity, "name": name, "input": arguments})
-            self._written[identity] = content
+            self._written[body["model"], identity] = content
         stop = _STOPS.get(say.stop or "", say.stop) or ("tool_use" if say.calls else "end_turn")
         return {
             "id": f"msg_{conversation.turn + 1:04}",
@@ -248,13 +249,25 @@ def _conversation(body: Mapping[str, Any]) -> Conversation:
     )
 
 
-def _caches(body: Mapping[str, Any]) -> bool:
-    return '"cache_control"' in json.dumps(body)
+def _prompt(body: Mapping[str, Any]) -> list[tuple[Any, bool]]:
+    """Return the prompt block by block, each without its cache marker and with whether it has one."""
+    blocks = [(tool, "tools") for tool in body.get("tools", [])]
+    system = body.get("system", "")
+    blocks += [(block, "system") for block in ([_as_block(system)] if isinstance(system, str) else system)]
+    blocks += [(block, message["role"]) for message in body["messages"] for block in _blocks(message)]
+    plain = [{"of": of, **{name: value for name, value in b.items() if name != "cache_control"}} for b, of in blocks]
+    marks = ["cache_control" in block for block, _ in blocks]
+    marks[-1] = marks[-1] or "cache_control" in body
+    return list(zip(plain, marks, strict=True))
+
+
+def _as_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [_as_block(content)] if isinstance(content, str) else content
 
 
 def _text(content: Any) -> str:

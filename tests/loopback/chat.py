@@ -58,7 +58,7 @@ class _Chat:
     def __init__(self, key: str | None, traits: Traits) -> None:
         self._key = key
         self._traits = traits
-        self._thought_of: dict[str, str] = {}  # call id -> the reasoning it came with
+        self._thought_of: dict[tuple[str, str], str] = {}  # (model, call id) -> the reasoning it came with
         self.suffix = traits.path
 
     def answer(self, request: LoggedRequest, brain: Brain, cache: PrefixCache) -> Answer:
@@ -69,7 +69,7 @@ class _Chat:
         if not isinstance(body, dict):
             raise _reject("invalid JSON")
         self._check_parameters(body)
-        self._check_messages(body["messages"])
+        self._check_messages(body["messages"], body["model"])
         conversation = _conversation(body, in_text=not self._traits.tools)
         say = brain(conversation)
         if say.status != 200:
@@ -105,7 +105,7 @@ class _Chat:
         if problem:
             raise _reject(f"Invalid schema for function '{function['name']}': {problem}.")
 
-    def _check_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def _check_messages(self, messages: Sequence[Mapping[str, Any]], model: str) -> None:
         open_calls: list[str] = []
         for index, message in enumerate(messages):
             role = message["role"]
@@ -120,17 +120,17 @@ class _Chat:
             if open_calls:
                 raise _reject(f"tool_call_ids did not have response messages: {', '.join(open_calls)}")
             open_calls = [each["id"] for each in message.get("tool_calls", [])]
-            self._check_model_turn(message, index)
+            self._check_model_turn(message, index, model)
         if messages[-1]["role"] not in {"user", "tool"} or open_calls:
             raise _reject("The last message must be the user's or a tool's.")
 
-    def _check_model_turn(self, message: Mapping[str, Any], index: int) -> None:
+    def _check_model_turn(self, message: Mapping[str, Any], index: int, model: str) -> None:
         if message["role"] != "assistant":
             return
         if not message.get("content") and not message.get("tool_calls"):
             raise _reject(f"messages.{index}: an assistant message needs content or tool calls")
         for call in message.get("tool_calls", []):
-            thought = self._thought_of.get(call["id"])
+            thought = self._thought_of.get((model, call["id"]))
             if thought and message.get("reasoning_content") != thought:
                 raise _reject(f"messages.{index}: the thoughts of call {call['id']} must be passed back")
 
@@ -143,7 +143,7 @@ class _Chat:
             message["tool_calls"] = [_call(number, mark, call) for number, call in enumerate(say.calls)]
             for call in message["tool_calls"]:
                 if "reasoning_content" in message:
-                    self._thought_of[call["id"]] = message["reasoning_content"]
+                    self._thought_of[body["model"], call["id"]] = message["reasoning_content"]
         elif say.calls:
             message["content"] = "\n\n".join([*filter(None, [say.text]), *map(_block, say.calls)])
         if say.stop == "refused":

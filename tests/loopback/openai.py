@@ -39,7 +39,7 @@ class _Responses:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._reasoning_of: dict[str, str] = {}  # call id -> id of the reasoning item it came with
+        self._reasoning_of: dict[tuple[str, str], str] = {}  # (model, call id) -> id of the reasoning it came with
 
     def answer(self, request: LoggedRequest, brain: Brain, cache: PrefixCache) -> Answer:
         if request.path not in {"/v1/responses", "/v1/responses/input_tokens"}:
@@ -61,7 +61,9 @@ class _Responses:
         if say.status != 200:
             error = {"message": say.message, "type": "error", "param": None, "code": say.code or None}
             return error_answer(say, {"error": error})
-        read, write = cache.read_and_write(body["model"], blocks)
+        # The key decides which machine, and so which cache, a request reaches.
+        place = f"{body['model']} {body.get('prompt_cache_key')}"
+        read, write = cache.read_and_write(place, blocks)
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
         return Answer(200, reply if say.body is None else say.body, headers, say.fault)
@@ -76,15 +78,15 @@ class _Responses:
             if kind == "reasoning":
                 _check_reasoning(item, items[index + 1 : index + 2], body["model"])
             elif kind == "function_call":
-                self._check_call(item, reasoning)
+                self._check_call(item, reasoning, body["model"])
             elif kind not in {"message", "function_call_output"}:
                 raise _reject(f"Invalid value: {kind!r}.", param=f"input[{index}]", code="invalid_value")
         _check_outputs(items)
         if items[-1].get("type", "message") != "function_call_output" and items[-1].get("role") != "user":
             raise _reject("The last input item must be the user's.", param="input")
 
-    def _check_call(self, item: Mapping[str, Any], reasoning: set[str]) -> None:
-        needed = self._reasoning_of.get(item["call_id"])
+    def _check_call(self, item: Mapping[str, Any], reasoning: set[str], model: str) -> None:
+        needed = self._reasoning_of.get((model, item["call_id"]))
         if needed and needed not in reasoning:
             raise _reject(
                 f"Item '{item.get('id')}' of type 'function_call' was provided without its required 'reasoning' item: "
@@ -112,7 +114,7 @@ class _Responses:
             call = {"id": f"fc_{mark}{number}", "type": "function_call", "call_id": f"call_{mark}{number}"}
             output.append({**call, "name": name, "arguments": raw, "status": "completed"})
             if output[0]["type"] == "reasoning":
-                self._reasoning_of[call["call_id"]] = output[0]["id"]
+                self._reasoning_of[model, call["call_id"]] = output[0]["id"]
         truncated = say.stop == "truncated"
         return {
             "id": f"resp_{turn:04}",

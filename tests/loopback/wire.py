@@ -18,12 +18,13 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """A request as it came. Header names are in lower case."""
+    """A request as it came: `json` is what `raw` says. Header names are in lower case."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     json: Any
+    raw: bytes = b""
 
 
 class Rejected(Exception):  # noqa: N818 - it is the vendor's no, not an error of the server
@@ -164,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             document = None
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.loopback.respond(LoggedRequest(method, self.path, headers, document))
+        answer = self.server.loopback.respond(LoggedRequest(method, self.path, headers, document, body))
         try:
             self._send(answer)
         except OSError:

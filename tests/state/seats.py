@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.memory.budget import Balance, Need
 from pipeline.memory.database import open_store
 from pipeline.memory.journal import Journal
-from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Scope, Seat, Waiting
+from pipeline.memory.ledger import Ask, Ledger, Outcome, Reservation, Scope, Seat
 from stages.artifacts import StageName
 from stages.model import Usage
 from tests.fakes.clock import FakeClock
@@ -48,6 +48,8 @@ class Desk:
         stage: StageName = "coder",
         lease: float = 300.0,
         turn: int | None = None,
+        countable: bool = False,
+        counted: bool = False,
     ) -> Ask:
         self._turn += 1
         return Ask(
@@ -57,6 +59,8 @@ class Desk:
             need=Need(input_bound, output, price),
             lease=self.clock() + lease,
             price=PRICE,
+            countable=countable,
+            counted=counted,
         )
 
     def reserve(
@@ -64,7 +68,7 @@ class Desk:
     ) -> Reservation:
         """Reserve a call that has to be granted."""
         answer = self.ledger.reserve(self.ask(input_bound=input_bound, output=output, stage=stage, lease=lease))
-        assert not isinstance(answer, Waiting)
+        assert isinstance(answer, Reservation)
         return answer
 
     def balance(self, name: str = TOKENS) -> Balance:

@@ -5,7 +5,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pipeline.errors import BudgetOpenError
-from pipeline.memory.ledger import Waiting
+from pipeline.memory.ledger import Reservation
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.state.seats import Desk, answered, unanswered
@@ -19,7 +19,7 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
     desk = Desk(Path(folder))
     desk.cap(tokens=150_000, cost=2_000_000, share=100_000)
     first = desk.ledger.reserve(desk.ask(output=2_000, turn=seed * 1_000 + 999, lease=3_600))
-    assert not isinstance(first, Waiting)
+    assert isinstance(first, Reservation)
     start.wait(60)
     desk.ledger.settle(first, answered(500, 500))
     for turn in range(60):
@@ -30,7 +30,7 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
             answer = desk.ledger.reserve(ask)
         except BudgetOpenError:
             break
-        if isinstance(answer, Waiting):
+        if not isinstance(answer, Reservation):
             continue
         match chance.randrange(4):
             case 0:

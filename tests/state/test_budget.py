@@ -16,6 +16,7 @@ from pipeline.memory.budget import (
     Open,
     charges,
     config_key,
+    counted_bound,
     crosses_warning,
     decide,
     input_bound,
@@ -155,6 +156,14 @@ BOUNDS = [
 )
 def test_the_input_bound(request_bytes: int, previous: Usage | None, appended: int, expected: int) -> None:
     assert input_bound(request_bytes, previous=previous, appended_bytes=appended) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(30_000, 30_000 + FRAMING), (99_000, 100_000), (None, 100_000), (0, 100_000), (-5, 100_000)],
+)
+def test_a_count_only_ever_narrows_the_bound(count: int | None, expected: int) -> None:
+    assert counted_bound(100_000, count) == expected
 
 
 @pytest.mark.parametrize(

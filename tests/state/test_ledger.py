@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pipeline.errors import BudgetOpenError, InfrastructureError
 from pipeline.events import BreakerOpened, BreakerWarned, CallRefused, CallReserved, CallSettled
 from pipeline.memory import scopes
 from pipeline.memory.budget import Balance
-from pipeline.memory.ledger import Waiting
+from pipeline.memory.ledger import Reservation, Uncounted, Waiting
 from pipeline.memory.transcript import load_reply, load_request
 from stages.model import ModelError
 from tests.fakes.model import request
@@ -83,8 +84,8 @@ def test_a_refused_call_gives_everything_back(books: Desk) -> None:
 def test_each_try_has_its_own_row_and_key(books: Desk) -> None:
     books.cap(tokens=100_000)
     first, second = (books.ledger.reserve(books.ask(turn=7)) for _ in range(2))
-    assert not isinstance(first, Waiting)
-    assert not isinstance(second, Waiting)
+    assert isinstance(first, Reservation)
+    assert isinstance(second, Reservation)
     assert (first.try_number, second.try_number) == (1, 2)
     assert first.key != second.key
     assert [row.try_number for row in books.ledger.calls()] == [1, 2]
@@ -214,6 +215,35 @@ def test_a_call_waits_while_others_hold_what_it_needs_and_holds_nothing_itself(b
     assert books.balance().held == 5_000
     books.ledger.settle(first, answered(900, 100))
     assert books.reserve().max_output_tokens == 4_000
+
+
+def test_a_call_that_does_not_fit_is_to_be_counted_before_it_waits_shrinks_or_opens(books: Desk) -> None:
+    books.cap(tokens=8_000)
+    first = books.reserve()
+    for ask in (books.ask(), books.ask(output=2_200), books.ask(input_bound=90_000)):
+        assert isinstance(books.ledger.reserve(replace(ask, countable=True)), Uncounted)
+    assert books.kinds() == ["call.reserved"], "nothing is held, warned of or opened"
+    books.ledger.settle(first, answered(900, 100))
+    fits = books.ledger.reserve(books.ask(countable=True))
+    assert isinstance(fits, Reservation)
+    assert not fits.counted
+
+
+def test_a_counted_call_is_decided_by_its_count_and_says_so(books: Desk) -> None:
+    books.cap(tokens=80_000)
+    counted = books.ledger.reserve(books.ask(input_bound=3_000, counted=True))
+    assert isinstance(counted, Reservation)
+    reserved = books.journal.events()[-1].event
+    assert isinstance(reserved, CallReserved)
+    assert (reserved.counted, reserved.input_bound, reserved.tokens) == (True, 3_000, 7_000)
+
+
+def test_no_call_is_counted_once_the_breaker_is_open(books: Desk) -> None:
+    books.cap(tokens=2_000)
+    with pytest.raises(BudgetOpenError):
+        books.ledger.reserve(books.ask())
+    with pytest.raises(BudgetOpenError):
+        books.ledger.reserve(books.ask(countable=True))
 
 
 def test_open_reservations_count_as_spent_at_a_resume(books: Desk) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import tempfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pipeline.errors import BudgetOpenError
 from pipeline.events import CallRefused, CallReserved, CallSettled
-from pipeline.memory.budget import micro_usd
-from pipeline.memory.ledger import Reservation, Waiting
+from pipeline.memory.budget import counted_bound, micro_usd
+from pipeline.memory.ledger import Ask, Reservation, Uncounted, Waiting
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.fakes.clock import FakeClock
@@ -44,6 +45,10 @@ class Ledgers(RuleBasedStateMachine):
     def apply_caps(self) -> None:
         self.desk.cap(**{NAMES[name]: cap for name, cap in self.caps.items()})
 
+    def standing(self) -> list[tuple[str, int, str | None]]:
+        """Return what is taken of each scope, and whether it is open; a lease that runs out changes neither."""
+        return [(balance.name, balance.held + balance.spent, balance.opened) for balance in self.desk.ledger.balances()]
+
     def take(self, data: st.DataObject) -> Reservation:
         key = data.draw(st.sampled_from(sorted(self.live)))
         return self.live.pop(key)
@@ -66,7 +71,32 @@ class Ledgers(RuleBasedStateMachine):
         lease=st.integers(10, 200),
     )
     def reserve(self, stage: StageName, input_bound: int, output: int, lease: int) -> None:
-        ask = self.desk.ask(stage=stage, input_bound=input_bound, output=output, lease=lease)
+        self.start(self.desk.ask(stage=stage, input_bound=input_bound, output=output, lease=lease))
+
+    @rule(
+        stage=st.sampled_from(STAGES),
+        input_bound=st.integers(3_000, 40_000),
+        count=st.none() | st.integers(-1, 6_000),
+    )
+    def reserve_by_count(self, stage: StageName, input_bound: int, count: int | None) -> None:
+        ask = self.desk.ask(stage=stage, input_bound=input_bound, output=4_000, countable=True)
+        before = self.standing()
+        try:
+            answer = self.desk.ledger.reserve(ask)
+        except BudgetOpenError:
+            assert self.open, "a call is counted before it opens the breaker"
+            return
+        if isinstance(answer, Reservation):
+            assert (answer.counted, answer.max_output_tokens) == (False, 4_000), "what fits is not counted"
+            self.live[answer.key] = answer
+            return
+        assert isinstance(answer, Uncounted)
+        assert self.standing() == before, "counting holds nothing and opens nothing"
+        bound = counted_bound(input_bound, count)
+        need = replace(ask.need, input_bound=bound)
+        self.start(replace(ask, need=need, countable=False, counted=bound < input_bound))
+
+    def start(self, ask: Ask) -> None:
         try:
             answer = self.desk.ledger.reserve(ask)
         except BudgetOpenError:
@@ -76,7 +106,9 @@ class Ledgers(RuleBasedStateMachine):
         if isinstance(answer, Waiting):
             assert any(row.state == "held" for row in self.desk.ledger.calls()), "a waiter waits for somebody"
             return
-        assert min(output, 1_024) <= answer.max_output_tokens <= output
+        assert isinstance(answer, Reservation), "a call is counted once"
+        assert answer.counted == ask.counted
+        assert min(ask.need.max_output_tokens, 1_024) <= answer.max_output_tokens <= ask.need.max_output_tokens
         self.live[answer.key] = answer
 
     @precondition(lambda self: self.live)

@@ -6,6 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.vendors.caching import Cached
+from benchmarks.vendors.caching import table as table_of_caching
 from benchmarks.vendors.calling import table
 from benchmarks.vendors.contenders import OURS, PLAIN, PLAIN_ANEW, SDK, contenders
 from benchmarks.vendors.importing import BARE, Import
@@ -49,6 +51,12 @@ def test_a_compatible_server_gets_the_same_question_and_tools() -> None:
 
 def without_streaming(body: Any) -> Any:
     return {name: value for name, value in body.items() if name not in {"stream", "stream_options"}}
+
+
+def test_the_share_of_a_session_is_judged_by_its_limit() -> None:
+    text = table_of_caching([Cached("openai", 30, 1000, 905, 0.905), Cached("google", 30, 1000, 800, 0.8)])
+    assert "| openai | 30 | 1,000 | 905 | 90.5% | ≥ 90%, met |" in text
+    assert "| google | 30 | 1,000 | 800 | 80.0% | ≥ 90%, MISSED |" in text
 
 
 def test_the_tables_name_medians_and_ratios() -> None:

@@ -83,8 +83,8 @@ def test_an_anthropic_context_that_overflows_while_answering_is_truncated() -> N
 
 def test_anthropic_gets_its_cache_markers() -> None:
     body = body_sent(ANTHROPIC)
-    assert body["cache_control"] == {"type": "ephemeral"}
-    assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert body["system"][-1]["cache_control"] == {"type": "ephemeral"}
+    assert body["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
 
 
 @pytest.mark.parametrize(

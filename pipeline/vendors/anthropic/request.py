@@ -21,9 +21,8 @@ _UNSUPPORTED = frozenset(
 
 def message(binding: Binding, request: Request) -> dict[str, Any]:
     """Return the keyword arguments of `messages.create`."""
-    body = counted(binding, request) | {"max_tokens": request.max_output_tokens}
-    # The marker on the last block makes the next turn of the loop read everything up to here from the cache.
-    return body | {"cache_control": _CACHED}
+    body = counted(binding, request)
+    return body | {"max_tokens": request.max_output_tokens, "messages": _marked(body["messages"])}
 
 
 def counted(binding: Binding, request: Request) -> dict[str, Any]:
@@ -34,6 +33,21 @@ def counted(binding: Binding, request: Request) -> dict[str, Any]:
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     return body | _reasoning(binding)
+
+
+def _marked(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages with cache markers at the end of the user's last two: one writes, the other is sure to read.
+
+    The vendor looks back only some twenty blocks from a marker for what it has cached, and one turn with its results
+    may have more. With the system text's there are three markers; four are allowed.
+    """
+    last = len(messages) - 1
+    return [_marked_message(each) if at in {last, last - 2} else each for at, each in enumerate(messages)]
+
+
+def _marked_message(message: dict[str, Any]) -> dict[str, Any]:
+    *before, block = message["content"]
+    return message | {"content": [*before, block | {"cache_control": _CACHED}]}
 
 
 def _reasoning(binding: Binding) -> dict[str, Any]:
