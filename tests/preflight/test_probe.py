@@ -14,9 +14,21 @@ import pytest
 from pipeline import loader
 from pipeline.cli import main
 from pipeline.config.load import Loaded
+from pipeline.errors import InfrastructureError
 from pipeline.preflight import probe_report
-from pipeline.preflight.probe import PROBE_OUTPUT_TOKENS, Answered, Finding, Prober, Silent, at_most, probe, targets
-from stages.model import Usage
+from pipeline.preflight.probe import (
+    PROBE_OUTPUT_TOKENS,
+    Answered,
+    Connect,
+    Finding,
+    Prober,
+    Silent,
+    at_most,
+    probe,
+    targets,
+)
+from pipeline.surface import Binding
+from stages.model import Model, Usage
 from tests.config.files import SOUND, changed, loaded
 from tests.git.repositories import make_repository
 from tests.loopback import (
@@ -71,12 +83,12 @@ def vendors(
     return Vendors(first, stack.enter_context(google_server(google)))
 
 
-def probed(found: Loaded, keys: Mapping[str, str] = KEYS) -> tuple[Finding, ...]:
+def probed(found: Loaded, keys: Mapping[str, str] = KEYS, *, connect: Connect = loader.connect) -> tuple[Finding, ...]:
     settings = found.settings
     assert settings is not None, found.problems
 
     async def ask() -> tuple[Finding, ...]:
-        return await probe(Prober(settings, keys, loader.connect, anyio.current_time), targets(settings))
+        return await probe(Prober(settings, keys, connect, anyio.current_time), targets(settings))
 
     return anyio.run(ask)
 
@@ -249,6 +261,35 @@ def test_the_scripted_vendor_answers_from_its_file(tmp_path: Path) -> None:
     assert isinstance(one, Answered)
     assert isinstance(two, Silent)
     assert "has no model 'two'" in two.message
+
+
+def test_a_vendor_whose_library_cannot_be_loaded_is_named_and_the_others_are_asked(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    async def connect(surface: str, binding: Binding) -> Model:
+        if surface == "google":
+            raise InfrastructureError("vendor google: its library cannot be imported")
+        return await loader.connect(surface, binding)
+
+    found = loaded(tmp_path, vendors(stack).text)
+    answers = probed(found, connect=connect)
+    assert problems(found, answers) == [
+        (
+            "SW501 pipeline.yaml:25:5: stages.reviewer.model: google/gemini-3.8-flash did not answer: "
+            "vendor google: its library cannot be imported"
+        )
+    ]
+    assert [isinstance(each, Answered) for each in answers] == [True, True, False]
+    assert "not asked after" in probe_report.render(answers)
+
+
+def test_the_key_of_a_vendor_that_only_a_later_rung_names_is_asked_for_before_the_probe(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ladder = "retry_budget: 3\n    escalation: {vendor: openai, model: gpt-6.1-sol}"
+    (project / "pipeline.yaml").write_text(changed(SOUND, ("retry_budget: 3", ladder)), encoding="utf-8")
+    assert main(["check", "--probe"]) == 3
+    assert "the key of openai is not set" in capsys.readouterr().out
 
 
 def test_a_subscriptions_program_is_asked_and_counts_against_the_quota(
