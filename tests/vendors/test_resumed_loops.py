@@ -67,7 +67,7 @@ def test_a_resumed_loop_sends_the_bytes_of_an_uninterrupted_one(bench: Bench) ->
     assert len(set(uninterrupted)) == len(uninterrupted) >= CALLS
 
 
-@pytest.mark.parametrize("bench", (*BENCHES, CHAT), ids=lambda bench: bench.model)
+@pytest.mark.parametrize("bench", [*BENCHES, CHAT], ids=lambda bench: bench.model)
 def test_a_loop_that_keeps_only_the_words_sends_others(bench: Bench) -> None:
     """Without this the test above would prove nothing."""
 
