@@ -114,9 +114,10 @@ async def probe(prober: Prober, asked: Sequence[Target]) -> tuple[Finding, ...]:
 async def _ask(prober: Prober, target: Target) -> Finding:
     begun = prober.clock()
     try:
+        # Importing the vendor's library takes up to two seconds, which are not the vendor's.
+        model = await prober.connect(prober.settings.surface_of(target.rung.vendor), _binding(prober, target))
+        begun = prober.clock()
         with anyio.fail_after(target.seconds):
-            model = await prober.connect(prober.settings.surface_of(target.rung.vendor), _binding(prober, target))
-            begun = prober.clock()  # importing the vendor's library is not the vendor's time
             reply = await model.complete(_question(target))
     except ModelError as error:
         said = Silent(target, prober.clock() - begun, error.kind, error.message, error.retry_after, error.generated)
