@@ -15,6 +15,8 @@ ToolProtocol = Literal["native", "text", "either"]  # `either`: native, and as t
 SchemaCheck = Literal["strict", "validated"]  # `strict`: the vendor keeps to it too; arguments are always validated
 Caching = Literal["automatic", "markers", "none"]  # `automatic`: the vendor's own; `none`: nothing of ours is cached
 ADAPTED = "adapted"  # key of `Reply.metadata`: sentences on what was put otherwise for the server that replied
+STALL_SECONDS = 300.0  # the longest silence of a call where nobody says otherwise
+HeardKind = Literal["thinking", "text", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,20 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How far a reply under way has come: what is arriving now, and the characters of all that has arrived."""
+
+    kind: HeardKind
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
-    """Everything a model is bound to. `like` is the known model whose capabilities it has."""
+    """Everything a model is bound to. `like` is the known model whose capabilities it has.
+
+    `stall` is the longest silence on the wire of one call in seconds, `stall_key` the key that sets it. `progress` is
+    told of each piece of a reply as it arrives; what it is told is kept nowhere.
+    """
 
     model: str
     like: str
@@ -45,6 +59,9 @@ class Binding:
     replies: str | None = None
     api: Api | None = None
     command: str | None = None
+    stall: float = STALL_SECONDS
+    stall_key: str = "stall"
+    progress: Callable[[Heard], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,6 @@ def _execute(store: Store, run_id: str, going_on: Resumption, arguments: argpars
     output = Output.of(arguments)
     with live_view(going_on.settings.limits) as view:
         place = Place(store, folder, output.listener(view))
-        with resumed_run(place, run_id, going_on, real_seams()) as opened:
+        with resumed_run(place, run_id, going_on, real_seams(view)) as opened:
             conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
     return tell(store, run_id, output, folder, state_words(arguments))

@@ -101,7 +101,7 @@ def execute(start: Start, arguments: argparse.Namespace, output: Output) -> int:
     try:
         with live_view(start.settings.limits) as view:
             listen: Callable[[Stored], None] = output.listener(view)
-            with new_run(Place(store, folder, listen), start, real_seams()) as opened:
+            with new_run(Place(store, folder, listen), start, real_seams(view)) as opened:
                 conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
         return tell(store, opened.run_id, output, folder, state_words(arguments))
     finally:

@@ -23,6 +23,7 @@ from stages.model import Effort
 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 DEFAULT_OUTPUT_TOKENS = 16_000
+DEFAULT_STALL = "5m"
 TOKENS = Integer(1, 10**15)
 MONEY = Number(Decimal("0.000001"), Decimal(10**9))
 PRICE = Number(Decimal(0), Decimal(10**6))
@@ -92,6 +93,7 @@ RUNG = Record((
     Key("vendor", Text(), "another vendor", "vendor: openai"),
     Key("model", Text(), "another model", "model: opus"),
     Key("timeout", Duration(), "another time limit of one attempt", "timeout: 30m"),
+    Key("stall", Duration(), "another longest silence of one model call", "stall: 10m"),
     Key("effort", Unset(Choice(EFFORTS)), "another effort; null for the model's default", "effort: high"),
     Key("temperature", Unset(Number(Decimal(0), Decimal(2), exact=False)), "another temperature; null for none",
         "temperature: 0.2"),
@@ -109,6 +111,8 @@ def _stage_keys() -> tuple[Key, ...]:
         Key("model", Text(), "a model id, or an alias of `models`", "model: claude-sonnet-5-5", required=True),
         Key("timeout", Duration(), "wall clock of one attempt, from its first prompt to its artifact",
             "timeout: 20m", required=True),
+        Key("stall", Duration(), "longest silence of one model call on the wire; a timeout below it comes first",
+            "stall: 5m", default=DEFAULT_STALL),
         Key("retry_budget", Integer(0, 1000), "attempts after the first", "retry_budget: 1", required=True),
         Key("effort", Choice(EFFORTS), "how hard the model thinks; without it the model's own default",
             "effort: high"),

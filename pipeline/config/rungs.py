@@ -9,11 +9,11 @@ from pipeline.config.keys import DEFAULT_OUTPUT_TOKENS, EFFORTS
 from pipeline.config.knowledge import Knowledge, Named
 from pipeline.config.report import Report
 from pipeline.config.settings import Rung
-from pipeline.surface import Capabilities
+from pipeline.surface import STALL_SECONDS, Capabilities
 from stages.artifacts import STAGES, StageName
 from stages.model import Effort
 
-RUNG_KEYS = ("vendor", "model", "timeout", "effort", "temperature", "max_output_tokens")
+RUNG_KEYS = ("vendor", "model", "timeout", "stall", "effort", "temperature", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,7 @@ class RungDraft:
             model=self.model.id,
             like=self.model.like,
             timeout=self.timeout,
+            stall=self.values.get("stall", STALL_SECONDS),
             max_output_tokens=self.values.get(
                 "max_output_tokens", min(DEFAULT_OUTPUT_TOKENS, self.row.max_output_tokens)
             ),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from pipeline.surface import Api
+from pipeline.surface import STALL_SECONDS, Api
 from stages.artifacts import STAGES, Frozen, StageName
 from stages.model import Effort
 
@@ -34,6 +34,7 @@ class Rung(Frozen):
     model: str
     like: str | None = None
     timeout: float
+    stall: float = STALL_SECONDS
     max_output_tokens: int
     effort: Effort | None = None
     temperature: float | None = None

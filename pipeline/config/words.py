@@ -15,6 +15,10 @@ WORDS: dict[str, tuple[str, ...]] = {
         "max_duration", "max_wall_time", "stage_timeout", "command_timeout", "wall_clock",
     ),
     "wall_clock": ("timeout", "time", "time_limit", "max_time", "max_duration", "wall_time", "wallclock", "deadline"),
+    "stall": (
+        "stall_timeout", "stall_limit", "stream_timeout", "stream_idle_timeout", "idle_timeout", "read_timeout", "idle",
+        "silence",
+    ),
     "retry_budget": (
         "max_retries", "retries", "retry", "max_attempts", "attempts", "num_retries", "max_iterations", "tries",
         "retry_limit",

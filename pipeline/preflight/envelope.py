@@ -9,6 +9,7 @@ from pipeline.config.scalars import show_duration
 from pipeline.config.settings import Rung, Settings, StageSettings
 from pipeline.metering.prices import pricing
 from pipeline.metering.quota import quota
+from pipeline.surface import STALL_SECONDS
 from stages.artifacts import STAGES, StageName
 
 HEADROOM = 4_000
@@ -152,6 +153,7 @@ def _rung(rung: Rung) -> str:
     knobs = [
         f"effort {rung.effort}" if rung.effort else "",
         f"temperature {rung.temperature:g}" if rung.temperature is not None else "",
+        f"silent for at most {show_duration(rung.stall)}" if rung.stall != STALL_SECONDS else "",
     ]
     parts = [f"{rung.vendor}/{rung.model}{like}", *filter(None, knobs)]
     parts += [f"{show_duration(rung.timeout)} each", f"{rung.max_output_tokens:_} output tokens a call"]

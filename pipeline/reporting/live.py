@@ -10,6 +10,8 @@ from pipeline.config.settings import Limits
 from pipeline.memory.journal import Stored
 from pipeline.reporting.progress import Progress, advance
 from pipeline.reporting.telling import telling
+from pipeline.surface import Heard
+from stages.artifacts import StageName
 
 QUIET = frozenset({"call.reserved", "sandbox.ended"})  # said again, with more to it, by what follows
 # Loaded by name: a run without a terminal does not pay for the terminal library.
@@ -19,11 +21,13 @@ TABLE = "pipeline.reporting.live_table"
 class LiveView:
     """Shows a run on `stream` while the context lasts. `clock` is monotonic seconds.
 
-    The view owns the stream for that time: whoever else writes to it garbles the table.
+    The view owns the stream for that time: whoever else writes to it garbles the table. `heard` is how far each
+    stage's reply under way has come; the table looks at it when it draws, so no piece of a reply costs more than that.
     """
 
     def __init__(self, stream: TextIO, limits: Limits, clock: Callable[[], float]) -> None:
         self.progress = Progress()
+        self.heard: dict[StageName, Heard] = {}
         self.limits = limits
         self.clock = clock
         self.stream = stream
@@ -42,8 +46,16 @@ class LiveView:
     ) -> None:
         self._stack.close()
 
+    @property
+    def hear(self) -> Callable[[StageName, Heard], None] | None:
+        """Return who is told of each piece of a reply; None without a terminal, where nothing would be drawn."""
+        return self.heard.__setitem__ if self._terminal else None
+
     def on_event(self, stored: Stored) -> None:
         """Take notice of an event: the signature `Journal.listen` wants."""
+        stage: StageName | None = getattr(stored.event, "stage", None)
+        if stage is not None:
+            self.heard.pop(stage, None)
         self.progress = advance(self.progress, stored.event, self.clock())
         if not self._terminal and stored.event.kind not in QUIET:
             self.stream.write(f"{stored.at:%H:%M:%S} {telling(stored.event)}\n")

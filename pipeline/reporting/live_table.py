@@ -1,5 +1,6 @@
 """The live table of a run on a terminal: each stage's attempt, time, tokens, cost and last action."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TextIO
 
@@ -10,10 +11,12 @@ from rich.text import Text
 
 from pipeline.config.settings import Limits
 from pipeline.reporting.progress import Progress, StageProgress
-from pipeline.reporting.wording import clock_time, money
-from stages.artifacts import STAGES
+from pipeline.reporting.wording import arriving, clock_time, money
+from pipeline.surface import Heard
+from stages.artifacts import STAGES, StageName
 
 REFRESH_PER_SECOND = 4
+NOTHING: Mapping[StageName, Heard] = {}
 STYLES = {"passed": "green", "approve": "green", "red": "red", "rejected": "red", "timed_out": "red"}
 
 
@@ -23,6 +26,7 @@ class View(Protocol):
     progress: Progress
     limits: Limits
     stream: TextIO
+    heard: dict[StageName, Heard]
 
     @property
     def clock(self) -> "Clock": ...
@@ -42,7 +46,7 @@ class Drawing:
 
     def __rich__(self) -> Group:
         view = self._view
-        return drawn(view.progress, view.limits, view.clock())
+        return drawn(view.progress, view.limits, view.clock(), view.heard)
 
 
 def shown(view: View) -> AbstractContextManager[object]:
@@ -54,7 +58,7 @@ def shown(view: View) -> AbstractContextManager[object]:
     )
 
 
-def drawn(progress: Progress, limits: Limits, now: float) -> Group:
+def drawn(progress: Progress, limits: Limits, now: float, heard: Mapping[StageName, Heard] = NOTHING) -> Group:
     """Return the table and a line with the run's totals. Text of models is never read as markup."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in ("stage", "attempt", "rung", "time", "tokens", "cost"):
@@ -63,16 +67,17 @@ def drawn(progress: Progress, limits: Limits, now: float) -> Group:
         table.add_column(name)
     for stage in STAGES:
         if stage in progress.stages:
-            table.add_row(*_cells(stage, progress.stages[stage], now))
+            table.add_row(*_cells(stage, progress.stages[stage], now, heard.get(stage)))
     cap = f" of ${limits.cost}" if limits.cost is not None else ""
     totals = f"{progress.tokens:,} of {limits.tokens:,} tokens, {money(progress.cost)}{cap}"
     return Group(table, Text(totals, style="bold"), _cut(progress.action, "dim"))
 
 
-def _cells(name: str, stage: StageProgress, now: float) -> list[Text]:
+def _cells(name: str, stage: StageProgress, now: float, heard: Heard | None) -> list[Text]:
     time = f"{clock_time(stage.elapsed(now))} / {clock_time(stage.timeout)}" if stage.attempt else ""
     counts = (str(stage.attempt or ""), str(stage.rung or ""), time, f"{stage.tokens:,}", money(stage.cost))
-    outcome = _cut(stage.outcome.replace("_", " ") or stage.action, STYLES.get(stage.outcome, ""))
+    action = arriving(heard) if heard else stage.action
+    outcome = _cut(stage.outcome.replace("_", " ") or action, STYLES.get(stage.outcome, ""))
     return [Text(f"{name} {stage.item}" if stage.item else name), *map(Text, counts), _cut(stage.model), outcome]
 
 

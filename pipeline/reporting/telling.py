@@ -103,7 +103,8 @@ def _(event: AttemptEnded) -> str:
 
 @_words.register
 def _(event: CallReserved) -> str:
-    return f"{event.stage} call {event.turn} reserves {_priced(event.tokens, event.cost)}"
+    again = f", try {event.try_number}," if event.try_number > 1 else ""
+    return f"{event.stage} call {event.turn}{again} reserves {_priced(event.tokens, event.cost)}"
 
 
 @_words.register

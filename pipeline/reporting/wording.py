@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from pipeline.surface import Heard, HeardKind
+
+CHARACTERS_PER_TOKEN = 3.6  # of source code; what is shown while a reply arrives is an estimate, and is kept nowhere
+ARRIVING: dict[HeardKind, str] = {"thinking": "thinking", "text": "answering", "tool": "writing a tool call"}
 CENT_FRACTION = Decimal("0.0001")
 MINUTE = 60
 HOUR = 3600
@@ -29,6 +33,13 @@ def duration(seconds: float) -> str:
 def clock_time(seconds: float) -> str:
     """Return minutes and seconds such as `4:05`, for a column that is drawn again and again."""
     return f"{int(seconds) // MINUTE}:{int(seconds) % MINUTE:02}"
+
+
+def arriving(heard: Heard) -> str:
+    """Return what a model is doing and about how much of it has arrived."""
+    tokens = round(heard.characters / CHARACTERS_PER_TOKEN)
+    count = f", ~{tokens / 1000:.1f}k tokens" if tokens >= 1000 else f", ~{tokens} tokens" if tokens else ""
+    return f"{ARRIVING[heard.kind]}{count}"
 
 
 def printable(text: str) -> str:

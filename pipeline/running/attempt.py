@@ -1,5 +1,7 @@
 """Make one attempt of a stage: its sandbox, its clock, its model, its gates, and one truthful record."""
 
+from functools import partial
+
 import anyio
 
 from pipeline.config.settings import Rung
@@ -132,7 +134,7 @@ def _ceiling(run: Run, rung: Rung) -> int:
 
 
 def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> Model:
-    vendor = run.settings.vendors.get(rung.vendor)
+    vendor, hear = run.settings.vendors.get(rung.vendor), run.seams.hear
     binding = Binding(
         model=rung.model,
         like=rung.like or rung.model,
@@ -144,6 +146,9 @@ def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> M
         replies=vendor.replies if vendor else None,
         api=vendor.api if vendor else None,
         command=vendor.command if vendor else None,
+        stall=rung.stall,
+        stall_key=f"stages.{step.stage}.stall",
+        progress=partial(hear, step.stage) if hear else None,
     )
     return MeteredModel(
         lambda: _veiled(run, rung, binding),

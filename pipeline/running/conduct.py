@@ -27,9 +27,9 @@ from pipeline.running.runner import drive
 from sandbox.registry import load_backend
 
 
-def real_seams() -> Seams:
-    """Return the seams of a real run: Docker, the vendors, the system's clock."""
-    return Seams(backend=load_backend(), connect=connect, clock=time.time, sleep=anyio.sleep, say=_say)
+def real_seams(view: LiveView) -> Seams:
+    """Return the seams of a real run: Docker, the vendors, the system's clock, and who watches replies arrive."""
+    return Seams(backend=load_backend(), connect=connect, clock=time.time, sleep=anyio.sleep, say=_say, hear=view.hear)
 
 
 def _say(line: str) -> None:

@@ -12,9 +12,9 @@ from pipeline.memory.journal import Journal, Stored
 from pipeline.memory.ledger import Ledger
 from pipeline.running.changes import dump, load
 from pipeline.state import RunState, apply
-from pipeline.surface import Binding
+from pipeline.surface import Binding, Heard
 from sandbox.base import Backend, BaseTree, Environment, Snapshot
-from stages.artifacts import Ticket
+from stages.artifacts import StageName, Ticket
 from stages.model import Model
 
 
@@ -33,13 +33,17 @@ class Chronicle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """What a run reaches the world through; tests hand in their own."""
+    """What a run reaches the world through; tests hand in their own.
+
+    `hear` is told how far a stage's reply under way has come; None where nobody watches.
+    """
 
     backend: Backend
     connect: Callable[[str, Binding], Awaitable[Model]]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     say: Callable[[str], None]
+    hear: Callable[[StageName, Heard], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

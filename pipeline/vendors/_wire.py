@@ -1,100 +1,58 @@
-"""What all vendors' adapters do alike on the wire: one bounded connection per call, and foreign errors translated.
+"""What all vendors' adapters do alike with an answer: it is read in bounds, and no foreign exception leaves.
 
-SDKs add headers from the environment, keep keys in their exceptions and know no overall deadline; everything
-that matters is therefore set on each request here, and no foreign exception leaves.
+SDKs keep keys and requests in their exceptions; what is raised here has neither.
 """
 
 import json
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
-from typing import Any, TypeVar
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 
+from pipeline.surface import Binding
 from stages.model import ErrorKind, ModelError
 
 T = TypeVar("T")
-CONNECT_SECONDS = 10.0
-# The longest silence: a reply is not streamed, so the server says nothing until it is whole. Stages have their
-# own, shorter deadline around the call; this one only makes sure that nothing hangs for ever.
-READ_SECONDS = 1800.0
-_TIMEOUT = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": 120.0, "pool": CONNECT_SECONDS}
-# Routers drop connections that are silent for some minutes; the probes keep a long generation alive.
-_KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), 60)
-        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
-        if hasattr(socket, name)
-    ),
-]
-_HEADERS = frozenset(
-    {
-        "host",
-        "accept",
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "user-agent",
-        "x-goog-api-client",
-        "x-stainless-raw-response",  # how two of the SDKs remember that the caller wants the answer as it came
-    }
-)
 
 
-def http_client(base_url: str, headers: Mapping[str, str]) -> httpx2.AsyncClient:
-    """Return a client for one vendor that opens one connection per call and sends only known headers.
+class Begun(Protocol):
+    """What is known of a reply that has begun to arrive."""
 
-    A kept connection would be stale after a long tool run, and would have to be closed by somebody. `headers`
-    (the key among them) win over whatever an SDK took from the environment.
-    """
-
-    async def settle(request: httpx2.Request) -> None:
-        for name in [name for name in request.headers if name.lower() not in _HEADERS]:
-            del request.headers[name]
-        request.headers.update(headers)
-        request.extensions["timeout"] = dict(_TIMEOUT)
-
-    transport = httpx2.AsyncHTTPTransport(
-        proxy=_proxy(httpx2.URL(base_url)),
-        limits=httpx2.Limits(max_keepalive_connections=0),
-        socket_options=_KEEPALIVE,
-    )
-    return httpx2.AsyncClient(
-        transport=transport, trust_env=False, follow_redirects=False, event_hooks={"request": [settle]}
-    )
+    began: bool
+    input_reported: tuple[int, int] | None
 
 
-def _proxy(url: httpx2.URL) -> str | None:
-    """Return the user's proxy for a vendor's host; a server on this machine is never asked through one."""
-    if _is_loopback(url.host) or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-async def guarded(call: Callable[[], Awaitable[T]], translate: Callable[[Exception], ModelError], key: str | None) -> T:
+async def guarded(
+    call: Callable[[], Awaitable[T]],
+    translate: Callable[[Exception], ModelError],
+    binding: Binding,
+    begun: Begun | None = None,
+) -> T:
     """Await an SDK's call; whatever it raises becomes a ModelError that holds neither the key nor the request.
+
+    A reply that had `begun` may be billed, whatever the failure is called.
 
     :raises ModelError: raised outside the handler, so that no traceback or context leads to the original.
     """
     try:
         return await call()
+    except ModelError as error:
+        failure = error
     except Exception as error:  # noqa: BLE001 - only SDK code runs inside, and its exceptions are an open set
-        failure = translate(error)
-    raise hidden(failure, key)
+        failure = _silence(error, binding) or translate(error)
+    if begun is not None and begun.began:
+        failure.generated = True
+        failure.input_reported = failure.input_reported or begun.input_reported
+    raise hidden(failure, binding.api_key)
+
+
+def _silence(error: Exception, binding: Binding) -> ModelError | None:
+    """Return the error for a server that went silent, which two of the SDKs wrap."""
+    if not isinstance(error, httpx2.ReadTimeout) and not isinstance(error.__cause__, httpx2.ReadTimeout):
+        return None
+    return ModelError("timeout", f"no bytes for {binding.stall:g} s ({binding.stall_key})")
 
 
 def hidden(error: ModelError, key: str | None) -> ModelError:

@@ -125,6 +125,17 @@ SHAPE: dict[str, tuple[list[Change], list[str]]] = {
             "`hihg` is not one of none, minimal, low, medium, high, xhigh, max; did you mean `high`?")
         ],
     ),
+    "a silence of no length is no limit": (
+        [("timeout: 20m", "timeout: 20m\n    stall: 0s")],
+        [
+            ("SW107 pipeline.yaml:14:5: stages.coder.stall: `0s` is zero, which is no time limit; "
+            "write a duration such as 300s")
+        ],
+    ),
+    "a word of other tools for stall is known": (
+        [("timeout: 20m", "timeout: 20m\n    idle_timeout: 5m")],
+        ["SW104 pipeline.yaml:14:5: stages.coder.idle_timeout: unknown key; did you mean `stall`?"],
+    ),
     "a duplicate key is refused": (
         [("    timeout: 20m", "    timeout: 20m\n    timeout: 30m")],
         [

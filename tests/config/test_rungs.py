@@ -32,6 +32,11 @@ def test_a_rung_names_only_what_changes_and_takes_the_rest_from_the_entry(tmp_pa
     ]
 
 
+def test_the_longest_silence_is_five_minutes_unless_an_entry_or_a_rung_says_otherwise(tmp_path: Path) -> None:
+    assert [rung.stall for rung in coder(tmp_path, "escalation: [{stall: 20m}, {effort: max}]")] == [300, 1200, 300]
+    assert [rung.stall for rung in coder(tmp_path, "stall: 90\n    escalation: [{stall: 2h}, {}]")] == [90, 7200, 90]
+
+
 @pytest.mark.parametrize("word", ["escalation", "on_retry"])
 def test_one_mapping_is_a_ladder_of_one_under_either_word(word: str, tmp_path: Path) -> None:
     assert [rung.effort for rung in coder(tmp_path, f"{word}: {{effort: max}}")] == [None, "max"]

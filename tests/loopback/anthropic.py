@@ -10,7 +10,7 @@ from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, error_answer
+from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "sk-ant-loopback-0123456789"
 VERSION = "2026-10-21"
@@ -85,7 +85,8 @@ class _Messages:
         total = sum(size(block) for block, _ in _prompt(body))
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"request-id": f"req_{conversation.turn + 1:04}", **say.headers}
-        return Answer(200, reply if say.body is None else say.body, headers, say.fault)
+        stream = _stream(reply) if body.get("stream") and say.body is None and not say.whole else None
+        return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 
     def _check_headers(self, headers: Mapping[str, str]) -> None:
         if headers.get("authorization") != f"Bearer {self._key}":
@@ -162,6 +163,50 @@ def _model_info(model: str, ending: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 _PLAIN = str.maketrans("", "", "+/=")
+_NULL = {"input_tokens": None, "cache_read_input_tokens": None, "cache_creation_input_tokens": None}
+
+
+def _stream(message: Mapping[str, Any]) -> Stream:
+    """Return a message in the vendor's events; what ends it repeats only the output's count."""
+    usage = message["usage"]
+    begun = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "stop_details": None,
+        "usage": {**usage, "output_tokens": 1},
+    }
+    found = [_event("message_start", message=begun), _event("ping")]
+    for index, block in enumerate(message["content"]):
+        opened, deltas = _deltas(block)
+        found.append(_event("content_block_start", index=index, content_block=opened))
+        found += [_event("content_block_delta", index=index, delta=delta) for delta in deltas]
+        found.append(_event("content_block_stop", index=index))
+    said = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
+    found += [_event("message_delta", delta=said, usage={**usage, **_NULL}), _event("message_stop")]
+    failure = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    return Stream(found, event(failure, "error"))
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return event({"type": kind, **fields}, kind)
+
+
+def _deltas(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a block as it opens, and what is added to it."""
+    match block["type"]:
+        case "text":
+            return {"type": "text", "text": ""}, [
+                {"type": "text_delta", "text": each} for each in halves(block["text"])
+            ]
+        case "thinking":
+            deltas = [{"type": "thinking_delta", "thinking": each} for each in halves(block["thinking"])]
+            signed = {"type": "signature_delta", "signature": block["signature"]}
+            return {**block, "thinking": "", "signature": ""}, [*deltas, signed]
+        case _:
+            raw = block["input"] if isinstance(block["input"], str) else json.dumps(block["input"])
+            pieces = ["", *halves(raw if raw != "{}" else "")]
+            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": each} for each in pieces]
 
 
 def _check_texts(index: int, content: Any) -> None:

@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from stages.model import Usage
 
-Fault = Literal["html", "foreign_json", "truncated_json", "empty", "reset", "hang", "trickle"]
+Fault = Literal[
+    "html", "foreign_json", "truncated_json", "empty", "reset", "hang", "trickle",
+    "stream_cut", "stream_eof", "stream_error", "stream_garbage", "stream_reset", "stream_stall", "stream_open",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Say:
 
     Arguments of a call that are a string are sent as they are (invalid JSON, where a protocol can carry it).
     `usage` in our own terms; left out, it is estimated from the bytes and from what earlier requests had in common.
+    A streamed reply is as many events as its protocol needs, sent in pieces of `piece` bytes where that is set, or a
+    `whole` document whatever was asked for.
     `stop` is `truncated`, `refused` or the vendor's own word. `fault` breaks the wire: see `wire.py`. `body` is
     sent instead of the reply, `reasoning` off leaves out thoughts.
     """
@@ -55,6 +60,8 @@ class Say:
     fault: Fault | None = None
     body: Any = None
     reasoning: bool = True
+    piece: int | None = None
+    whole: bool = False
 
 
 Brain = Callable[[Conversation], Say]

@@ -12,12 +12,12 @@ from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, error_answer
+from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "sk-compatible-0123456789"
 _TOP = {
     "model", "messages", "tools", "max_tokens", "max_completion_tokens", "temperature", "reasoning_effort",
-    "prompt_cache_key",
+    "prompt_cache_key", "stream", "stream_options",
 }  # fmt: skip
 _RESULT = re.compile(
     r"^(`{3,})result \d+ (?P<name>\S+)(?P<error> error)?\n(?P<content>.*?)\n\1$", re.MULTILINE | re.DOTALL
@@ -79,7 +79,9 @@ class _Chat:
         read, write = cache.read_and_write(body["model"], blocks)
         reply = self._reply(body, conversation, say, Usage(sum(map(size, blocks)), read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
-        return Answer(200, reply if say.body is None else say.body, headers, say.fault)
+        asked = body.get("stream") and say.body is None and not say.whole
+        stream = _stream(reply, counted=bool(body.get("stream_options", {}).get("include_usage"))) if asked else None
+        return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 
     def _authorize(self, request: LoggedRequest) -> None:
         given = {name: value for name, value in request.headers.items() if name in {"authorization", "api-key"}}
@@ -158,6 +160,29 @@ class _Chat:
 
 
 _PLAIN = str.maketrans("", "", "+/=")
+
+
+def _stream(reply: Mapping[str, Any], *, counted: bool) -> Stream:
+    """Return a completion in chunks: calls in fragments by index, the usage in a chunk of its own if asked for."""
+    choice = reply["choices"][0]
+    head = {name: reply[name] for name in ("id", "model", "created")} | {"object": "chat.completion.chunk"}
+    found: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    for name in ("reasoning_content", "content", "refusal"):
+        found += [{name: piece} for piece in halves(choice["message"].get(name) or "")]
+    for call in choice["message"].get("tool_calls", []):
+        function = call["function"]
+        found.append({"tool_calls": [{**call, "function": {**function, "arguments": ""}}]})
+        found += [
+            {"tool_calls": [{"index": call["index"], "function": {"arguments": piece}}]}
+            for piece in halves(function["arguments"])
+        ]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in found]
+    choices.append({"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]})
+    chunks = [{**head, "choices": [each], "usage": None} for each in choices]
+    if counted and "usage" in reply:
+        chunks.append({**head, "choices": [], "usage": reply["usage"]})
+    failure = {"error": {"code": 502, "message": "upstream failed"}, "choices": []}
+    return Stream([b": processing\n\n", *map(event, chunks), event("[DONE]")], event(failure))
 
 
 def _call(number: int, mark: str, call: tuple[str, Mapping[str, Any] | str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The Gemini API, as strict as the vendor: `models/{model}:generateContent` and `:countTokens`."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, error_answer
+from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "AIza-loopback-0123456789"
 NO_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # the documented stand-in for a call of another model
-_PATH = re.compile(r"^/v1/models/(?P<model>[^/:]+):(?P<method>generateContent|countTokens)$")
+_PATH = re.compile(
+    r"^/v1/models/(?P<model>[^/:]+):(?P<method>generateContent|streamGenerateContent\?alt=sse|countTokens)$"
+)
 _TOP = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings"}
 _GENERATION = {
     "maxOutputTokens", "temperature", "responseMimeType", "responseJsonSchema", "thinkingConfig",
@@ -85,7 +88,10 @@ class _Gemini:
             return error_answer(say, _error(say.status, say.message, details))
         read, _write = cache.read_and_write(model, blocks)
         reply = _reply(conversation, say, Usage(total, read))
-        return Answer(200, reply if say.body is None else say.body, say.headers, say.fault)
+        if not place["method"].startswith("stream"):
+            return Answer(200, reply if say.body is None else say.body, say.headers, say.fault)
+        stream = _stream(reply, model) if say.body is None and not say.whole else None
+        return Answer(200, reply if say.body is None else say.body, say.headers, say.fault, stream, say.piece)
 
 
 def _check_body(body: Mapping[str, Any]) -> None:
@@ -197,6 +203,35 @@ def _reply(conversation: Conversation, say: Say, counted: Usage) -> dict[str, An
         "modelVersion": conversation.model,
         "responseId": f"resp-{conversation.turn + 1:04}",
     }
+
+
+def _stream(reply: Mapping[str, Any], model: str) -> Stream:
+    """Return a reply in the vendor's chunks: each repeats the counts so far, only the last has a reason to end.
+
+    The signature of a text comes after it, with an empty one.
+    """
+    candidate, counts = reply["candidates"][0], reply["usageMetadata"]
+    parts = candidate.get("content", {}).get("parts", [])
+    pieces = [piece for part in parts for piece in _pieces(part, model)]
+    head = {name: value for name, value in reply.items() if name not in {"candidates", "usageMetadata"}}
+    early = {name: value for name, value in counts.items() if name in {"promptTokenCount", "cachedContentTokenCount"}}
+    found = [
+        {"candidates": [{"index": 0, "content": {"role": "model", "parts": [piece]}}], "usageMetadata": early, **head}
+        for piece in pieces
+    ]
+    last = {"index": 0, "finishReason": candidate["finishReason"]}
+    if parts:
+        last["content"] = {"role": "model", "parts": [{"text": ""}]}
+    found.append({"candidates": [last], "usageMetadata": counts, **head})
+    failure = json.dumps(_error(429, "slow down"), indent=1).encode() + b"\n\n"
+    return Stream([event(each, end="\r\n") for each in found], failure, told=0)
+
+
+def _pieces(part: Mapping[str, Any], model: str) -> Sequence[Mapping[str, Any]]:
+    if "text" not in part:
+        return [part]
+    signed = {"text": "", "thoughtSignature": _signature({"text": ""}, model)}
+    return [{"text": piece} for piece in halves(part["text"])] + ([signed] if "thoughtSignature" in part else [])
 
 
 def _usage(say: Say, counted: Usage, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

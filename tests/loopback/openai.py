@@ -10,7 +10,7 @@ from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, error_answer
+from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "sk-loopback-0123456789"
 _COUNTED = {"model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text"}
@@ -66,7 +66,8 @@ class _Responses:
         read, write = cache.read_and_write(place, blocks)
         reply = self._reply(body, conversation, say, Usage(total, read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
-        return Answer(200, reply if say.body is None else say.body, headers, say.fault)
+        stream = _stream(reply) if body.get("stream") and say.body is None and not say.whole else None
+        return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 
     def _check_history(self, body: Mapping[str, Any]) -> None:
         items = body.get("input")
@@ -134,6 +135,40 @@ class _Responses:
 
 
 _PLAIN = str.maketrans("", "", "+/=")
+
+
+def _stream(response: Mapping[str, Any]) -> Stream:
+    """Return a response in the vendor's events; only the last one has the usage."""
+    begun = {**response, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
+    found: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+    ]
+    for index, item in enumerate(response["output"]):
+        opened, deltas = _deltas(item)
+        found.append({"type": "response.output_item.added", "output_index": index, "item": opened})
+        found += [{"output_index": index, "item_id": item["id"], **delta} for delta in deltas]
+        found.append({"type": "response.output_item.done", "output_index": index, "item": item})
+    found.append({"type": f"response.{response['status']}", "response": response})
+    numbered = [{**each, "sequence_number": number} for number, each in enumerate(found)]
+    failure = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down", "param": None}
+    return Stream([event(each, each["type"]) for each in numbered], event(failure, "error"))
+
+
+def _deltas(item: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return an item as it opens (of encrypted reasoning only a part), and what is added to it."""
+    opened: dict[str, Any]
+    match item["type"]:
+        case "reasoning":
+            return {**item, "encrypted_content": item["encrypted_content"][:8]}, []
+        case "function_call":
+            kind, text, opened = "response.function_call_arguments.delta", item["arguments"], {"arguments": ""}
+        case _:
+            part = item["content"][0]
+            kind = "response.refusal.delta" if "refusal" in part else "response.output_text.delta"
+            text, opened = part.get("refusal", part.get("text")), {"content": []}
+    deltas = [{"type": kind, "delta": piece} for piece in halves(text)]
+    return {**item, **opened, "status": "in_progress"}, deltas
 
 
 def _check_reasoning(item: Mapping[str, Any], following: Sequence[Mapping[str, Any]], model: str) -> None:

@@ -4,8 +4,8 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -38,13 +38,40 @@ class Rejected(Exception):  # noqa: N818 - it is the vendor's no, not an error o
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply as the vendor streams it: bytes of each event, and what it sends when it fails in the middle.
+
+    `told` is how many of the events say what was asked, before any of the answer.
+    """
+
+    events: Sequence[bytes]
+    failure: bytes
+    told: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back, and how it breaks."""
+    """What goes back, and how it breaks; in events where there is a stream."""
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    stream: Stream | None = None
+    piece: int | None = None
+
+
+def event(data: Any, name: str = "", *, end: str = "\n") -> bytes:
+    """Return a server-sent event; text is sent in UTF-8, not escaped."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    named = f"event: {name}{end}" if name else ""
+    return f"{named}data: {text}{end}{end}".encode()
+
+
+def halves(text: str) -> list[str]:
+    """Return a text in up to three pieces."""
+    third = max(1, len(text) // 3)
+    return [piece for piece in (text[:third], text[third : 2 * third], text[2 * third :]) if piece]
 
 
 class Dialect(Protocol):
@@ -152,6 +179,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # head and body are sent apart; the body must not wait for the client's ACK
     server: _Http
 
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # a client that has seen enough
+            super().handle()
+
     def do_GET(self) -> None:
         self._take("GET")
 
@@ -173,6 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         content = json.dumps(answer.body).encode()
+        streamed = b"".join(answer.stream.events) if answer.stream else None
         wrong: dict[Fault, tuple[bytes, str]] = {
             "html": (b"<!doctype html><title>Sign in</title>", "text/html"),
             "empty": (b"", "application/json"),
@@ -180,6 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
             "truncated_json": (content[: len(content) // 2], "application/json"),
         }
         match answer.fault:
+            case None if streamed is not None:
+                self._events(answer, streamed)
             case None:
                 self._whole(answer, content, "application/json")
             case "reset":
@@ -188,7 +222,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.loopback.wait_for_disconnect(self.connection)
                 self.close_connection = True
             case "trickle":
-                self._trickle(answer, content)
+                self._trickle(answer, streamed or content)
+            case "stream_open":
+                assert answer.stream is not None, "only a streamed reply can stay open"
+                self._events(answer, b"".join(answer.stream.events), ends=False)
+                self.server.loopback.wait_for_disconnect(self.connection)
+                self.close_connection = True
+            case "stream_cut" | "stream_eof" | "stream_error" | "stream_garbage" | "stream_reset" | "stream_stall":
+                assert answer.stream is not None, "only a streamed reply breaks off like that"
+                self._broken(answer, answer.stream, answer.fault)
             case fault:
                 self._whole(answer, *wrong[fault])
 
@@ -201,6 +243,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def _events(self, answer: Answer, content: bytes, *, ends: bool = True) -> None:
+        """Send events in chunks, each its own packet where the answer says how long it may be."""
+        self.send_response(answer.status)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("transfer-encoding", "chunked")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        step = answer.piece or max(1, len(content))
+        for at in range(0, len(content), step):
+            chunk = content[at : at + step]
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+        if ends:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _broken(self, answer: Answer, stream: Stream, fault: Fault) -> None:
+        """Send the beginning of a reply, then what the fault says."""
+        begun = b"".join(stream.events[: stream.told + 1])
+        after = {"stream_error": stream.failure, "stream_garbage": event("{{{"), "stream_eof": b'data: {"ty'}
+        self._events(answer, begun + after.get(fault, b""), ends=fault in {"stream_cut", "stream_error"})
+        self.close_connection = True
+        if fault == "stream_stall":
+            self.server.loopback.wait_for_disconnect(self.connection)
+        elif fault == "stream_reset":
+            self._reset()
+
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -208,16 +277,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def _trickle(self, answer: Answer, content: bytes) -> None:
-        """Send a byte now and then: no phase of the client's ever times out."""
+        """Send a little now and then: no phase of the client's ever times out."""
         self.send_response(answer.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.server.loopback.hanging.set()
-        for byte in content:
+        step = answer.piece or 1
+        for at in range(0, len(content), step):
             if self.server.loopback.pause(0.02):
                 return
-            self.wfile.write(bytes([byte]))
+            self.wfile.write(content[at : at + step])
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing: the log is `LoopbackServer.log`."""

@@ -1,15 +1,18 @@
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.events import CallReserved, CallSettled
+from pipeline.events import CallRefused, CallReserved, CallSettled, CallWaiting
 from pipeline.reporting.live import LiveView
 from pipeline.reporting.live_table import drawn
 from pipeline.reporting.progress import Progress, advance
+from pipeline.surface import Heard
+from stages.artifacts import StageName
 from tests.report.story import FIRST, SECOND, SETTINGS, SOLVED, TO_FIRST_ATTEMPT, stored
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +50,10 @@ class Ticks:
         return self.now
 
 
-def picture(progress: Progress, now: float, *, width: int = 140) -> str:
+def picture(progress: Progress, now: float, *, width: int = 140, heard: Mapping[StageName, Heard] | None = None) -> str:
     """Return the table as text."""
     stream = io.StringIO()
-    Console(file=stream, width=width, no_color=True).print(drawn(progress, SETTINGS.limits, now))
+    Console(file=stream, width=width, no_color=True).print(drawn(progress, SETTINGS.limits, now, heard or {}))
     return stream.getvalue()
 
 
@@ -117,6 +120,45 @@ def test_on_a_terminal_the_table_is_drawn() -> None:
             view.on_event(event)
     assert "coder once" in terminal.getvalue()
     assert "10:00:00" not in terminal.getvalue()
+
+
+def test_a_reply_that_is_arriving_is_shown_until_the_next_event() -> None:
+    terminal = Terminal()
+    view = LiveView(terminal, SETTINGS.limits, Ticks())
+    for event in stored((*TO_FIRST_ATTEMPT, SECOND, RESERVED)):
+        view.on_event(event)
+    assert view.hear is not None
+    shown = []
+    for heard in (Heard("thinking", 0), Heard("text", 300), Heard("tool", 4400)):
+        view.hear("coder", heard)
+        shown.append(picture(view.progress, 112.0, heard=view.heard))
+    assert "thinking" in shown[0]
+    assert "answering, ~83 tokens" in shown[1]
+    assert "writing a tool call, ~1.2k tokens" in shown[2]
+    view.on_event(stored([SETTLED])[0])
+    assert "writing" not in picture(view.progress, 112.0, heard=view.heard)
+
+
+def test_without_a_terminal_nobody_listens_to_pieces_of_replies() -> None:
+    assert LiveView(io.StringIO(), SETTINGS.limits, Ticks()).hear is None
+
+
+def test_refusals_waits_and_further_tries_are_seen() -> None:
+    progress = Progress()
+    for event in (*TO_FIRST_ATTEMPT, SECOND, RESERVED):
+        progress = advance(progress, event, 100.0)
+    refused = CallRefused(
+        key="k", stage="coder", attempt=2, vendor="v", model="m", tokens=9000, error="overloaded", message="busy (529)"
+    )
+    waiting = CallWaiting(key="k", stage="coder", reason="retry", error="overloaded", seconds=30.0)
+    again = RESERVED.model_copy(update={"try_number": 2})
+    pictures = []
+    for event in (refused, waiting, again):
+        progress = advance(progress, event, 101.0)
+        pictures.append(picture(progress, 112.0, width=200))
+    assert "529" in pictures[0]
+    assert "coder waits up to 30.0 s for overloaded" in pictures[1]
+    assert "coder call 0, try 2, reserves 9,000 tokens" in pictures[2]
 
 
 def test_the_terminal_library_is_loaded_for_a_terminal_alone() -> None:

@@ -19,8 +19,9 @@ from pipeline.memory.journal import Journal, Stored
 from pipeline.running.opening import Place, Resumption, Start, new_run, resumed_run
 from pipeline.running.run import Run, Seams
 from pipeline.running.runner import drive
+from pipeline.surface import Heard
 from sandbox.base import BaseTree, Environment, Sandbox
-from stages.artifacts import Ticket
+from stages.artifacts import StageName, Ticket
 from tests.audit import Audit
 from tests.e2e import project
 from tests.fakes.brain_model import Cast
@@ -94,6 +95,7 @@ class Scenario:
     clock: Any = time.time
     keys: dict[str, str] = field(default_factory=dict)
     heard: Callable[[AnyEvent], None] = lambda _: None
+    hear: Callable[[StageName, Heard], None] | None = None
     drives: Callable[[Run], Awaitable[RunEnded]] = drive
 
     def __post_init__(self) -> None:
@@ -117,6 +119,7 @@ class Scenario:
             clock=self.clock,
             sleep=self.sleep,
             say=lambda _: None,
+            hear=self.hear,
         )
 
     def run(self) -> RunEnded:

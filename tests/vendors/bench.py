@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 
 from pipeline import loader
-from pipeline.surface import Binding
+from pipeline.surface import STALL_SECONDS, Binding
 from stages.model import Effort, Model, ModelTurn, Reply, Request, Tool, ToolResult, UserTurn
 from tests.loopback import (
     ANTHROPIC_KEY,
@@ -86,6 +86,9 @@ class Bench:
             api_key=changes.get("api_key", self.key),
             cache_key=changes.get("cache_key", "run-1:coder"),
             api=changes.get("api"),
+            stall=changes.get("stall", STALL_SECONDS),
+            stall_key="stages.coder.stall",
+            progress=changes.get("progress"),
         )
 
     def refusals(self, server: LoopbackServer) -> list[str]:
@@ -163,6 +166,7 @@ BENCHES = (
         effort_word="HIGH",
         tool_on_wire=lambda body: body["tools"][0]["functionDeclarations"][0],
         writes_cache=False,
+        errors_in_200=True,
     ),
 )
 CHAT = Bench(

@@ -237,7 +237,7 @@ class Conformance:
 
         self.bench.run(always(Say()), refused)
 
-    @pytest.mark.parametrize("fault", ["hang", "trickle"])
+    @pytest.mark.parametrize("fault", ["hang", "trickle", "stream_stall"])
     def test_cancelling_closes_the_connection_at_once(self, fault: Fault) -> None:
         async def cancelled(model: Model, server: LoopbackServer) -> None:
             async with anyio.create_task_group() as group:

@@ -72,4 +72,5 @@ SURFACE = Surface(
     default_base_url="https://api.anthropic.com",
     schema="strict",
     caching="markers",
+    streaming=True,
 )

@@ -1,18 +1,21 @@
-"""Anthropic's Messages API through its async SDK, one plain request per call."""
+"""Anthropic's Messages API through its async SDK, one streamed request per call."""
 
 from typing import Any
 
 import anthropic
 
 from pipeline.surface import Binding, Lifecycle
+from pipeline.vendors._connection import CONNECT_SECONDS, http_client
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, guarded, hidden, http_client, json_object
+from pipeline.vendors._stream import received
+from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.anthropic import SURFACE
 from pipeline.vendors.anthropic.errors import translate
 from pipeline.vendors.anthropic.lifecycle import lifecycle
 from pipeline.vendors.anthropic.reply import read
 from pipeline.vendors.anthropic.request import counted, message
-from stages.model import Model, ModelError, Reply, Request
+from pipeline.vendors.anthropic.stream import Message
+from stages.model import Model, Reply, Request
 
 _API_VERSION = "2026-10-21"
 
@@ -25,9 +28,10 @@ def connect(binding: Binding) -> Model:
         api_key=key,
         base_url=base_url,
         max_retries=0,
-        # Any timeout of our own also switches off the SDK's refusal of long replies that are not streamed.
-        timeout=anthropic.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        http_client=http_client(base_url, {"authorization": f"Bearer {key}", "anthropic-version": _API_VERSION}),
+        timeout=anthropic.Timeout(binding.stall, connect=CONNECT_SECONDS),
+        http_client=http_client(
+            base_url, {"authorization": f"Bearer {key}", "anthropic-version": _API_VERSION}, binding.stall
+        ),
         open_telemetry=False,
     )
     return AnthropicModel(client, binding)
@@ -42,24 +46,26 @@ class AnthropicModel:
 
     async def complete(self, request: Request) -> Reply:
         """Answer once; see `stages.model.Model`."""
-        body = message(self._binding, request)
-        create: Any = self._client.messages.with_raw_response.create
-        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
-        try:
-            return read(json_object(raw.http_response.content), self._binding.model, raw.headers.get("request-id", ""))
-        except ModelError as error:
-            failure = hidden(error, self._binding.api_key)
-        raise failure
+        binding, assembly = self._binding, Message()
+        ask: Any = self._client.messages.with_streaming_response.create
+        body = message(binding, request)
+
+        async def asked() -> Reply:
+            async with ask(**body, stream=True) as answer:
+                document = await received(answer.http_response, assembly, binding)
+                return read(document, binding.model, answer.headers.get("request-id", ""))
+
+        return await guarded(asked, translate, binding, assembly)
 
     async def count_tokens(self, request: Request) -> int | None:
         """Ask the counting endpoint, which is free of charge."""
         body = counted(self._binding, request)
         call: Any = self._client.messages.with_raw_response.count_tokens
-        raw = await guarded(lambda: call(**body), translate, self._binding.api_key)
+        raw = await guarded(lambda: call(**body), translate, self._binding)
         return count(json_object(raw.http_response.content), "input_tokens") or None
 
     async def lifecycle(self) -> Lifecycle | None:
         """Ask the models endpoint, which is free of charge."""
         call: Any = self._client.models.with_raw_response.retrieve
-        raw = await guarded(lambda: call(self._binding.model), translate, self._binding.api_key)
+        raw = await guarded(lambda: call(self._binding.model), translate, self._binding)
         return lifecycle(json_object(raw.http_response.content))

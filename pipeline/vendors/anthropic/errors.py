@@ -1,9 +1,24 @@
 """Translate everything Anthropic's SDK raises into the one taxonomy."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import anthropic
 
 from pipeline.vendors._wire import excerpt, garbage, kind_of, refused_before_generation, retry_after, transport_error
 from stages.model import ErrorKind, ModelError
+
+_TYPES: dict[str, ErrorKind] = {
+    "overloaded_error": "overloaded",
+    "rate_limit_error": "rate_limit",
+    "timeout_error": "timeout",
+    "billing_error": "billing",
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "request_too_large": "too_large",
+    "invalid_request_error": "bad_request",
+    "not_found_error": "bad_request",
+}
 
 
 def translate(error: Exception) -> ModelError:
@@ -18,6 +33,13 @@ def translate(error: Exception) -> ModelError:
             return ModelError("auth", "Anthropic's SDK found no usable key", generated=False)
         case _:
             return transport_error(error) or garbage(error)
+
+
+def streamed_error(said: Any) -> ModelError:
+    """Return the failure that a stream reports after it began, known by its type: its status was a 200."""
+    error = said if isinstance(said, Mapping) else {}
+    kind, words = str(error.get("type") or "error"), excerpt(error.get("message"))
+    return ModelError(_TYPES.get(kind, "server"), f"anthropic's stream ended with {kind}: {words}", status=200)
 
 
 def _without_cause(error: anthropic.APIConnectionError) -> ModelError:

@@ -46,6 +46,7 @@ def preset(  # noqa: PLR0913 - the row of a table, its columns by name
         tools="either",
         schema="strict",
         caching="automatic",
+        streaming=True,
     )
 
 

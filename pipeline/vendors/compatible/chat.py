@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.surface import ADAPTED, Binding
-from pipeline.vendors._wire import guarded, hidden, json_object
-from pipeline.vendors.compatible.dialect import Dialect, step_down, words
+from pipeline.vendors._stream import received
+from pipeline.vendors._wire import guarded
+from pipeline.vendors.compatible.dialect import Dialect, step_down, with_usage, words
 from pipeline.vendors.compatible.errors import translate
 from pipeline.vendors.compatible.reply import read
 from pipeline.vendors.compatible.request import completion, maker
+from pipeline.vendors.compatible.stream import Completion
 from pipeline.vendors.openai.client import Client
 from stages.model import ModelError, Reply, Request, UserTurn
 
@@ -41,6 +43,8 @@ class ChatModel:
                     raise
                 dialect = lower
                 continue
+            if reply.usage.source == "estimated":
+                dialect = with_usage(dialect)
             _LEARNT[place] = dialect
             return self._tell(reply, dialect.steps)
 
@@ -54,18 +58,19 @@ class ChatModel:
         return None
 
     async def _ask(self, request: Request, dialect: Dialect) -> Reply:
-        body = completion(self._binding, self._base_url, request, dialect)
-        create: Any = self._client.chat.completions.with_raw_response.create
-        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
-        made_by = (maker(self._base_url), self._binding.model)
+        binding, assembly = self._binding, Completion()
+        ask: Any = self._client.chat.completions.with_streaming_response.create
+        body = completion(binding, self._base_url, request, dialect)
+        made_by = (maker(self._base_url), binding.model)
         turn = 1 + sum(not isinstance(each, UserTurn) for each in request.turns)
-        request_id = raw.headers.get("x-request-id", "")
-        try:
-            document = json_object(raw.http_response.content)
-            return read(document, made_by, turn, in_text=dialect.tools == "text", request_id=request_id)
-        except ModelError as error:
-            failure = hidden(error, self._binding.api_key)
-        raise failure
+
+        async def asked() -> Reply:
+            async with ask(**body) as answer:
+                document = await received(answer.http_response, assembly, binding)
+                request_id = answer.headers.get("x-request-id", "")
+                return read(document, made_by, turn, in_text=dialect.tools == "text", request_id=request_id)
+
+        return await guarded(asked, translate, binding, assembly)
 
     def _tell(self, reply: Reply, steps: Sequence[str]) -> Reply:
         """Say with the first reply of this model what is put otherwise for its server."""

@@ -24,6 +24,7 @@ class Dialect:
     tools: Literal["strict", "plain", "text"] = "strict"
     cache_key: bool = False
     reasoning: bool = True
+    stream: Literal["usage", "plain", "whole"] = "usage"
     steps: tuple[str, ...] = ()
 
 
@@ -43,10 +44,17 @@ _NO_TOOLS = re.compile(
 )
 
 
+_NO_STREAM = re.compile(
+    r"(not|n't) support\w* stream|stream\w* (is|are) not supported|(tools?|function\w*) with stream", re.IGNORECASE
+)
+
+
 def step_down(dialect: Dialect, error: ModelError) -> Dialect | None:
     """Return the dialect without what the server refused, None when the error is about something else."""
     if error.status not in _REFUSALS or error.kind not in {"bad_request", "server"}:
         return None
+    if _NO_STREAM.search(error.message):
+        return _no_stream(dialect)
     if _refuses_tools(error) and not (dialect.tools == "strict" and _STRICT.search(error.message)):
         words = "it takes no tools: they are offered as text, and calls are read from fenced blocks"
         return _with(dialect, words, tools="text") if dialect.tools != "text" else None
@@ -108,12 +116,36 @@ def _no_reasoning(dialect: Dialect) -> Dialect | None:
     return _with(dialect, words, reasoning=False) if dialect.reasoning else None
 
 
+def _no_stream_options(dialect: Dialect) -> Dialect | None:
+    words = "`stream_options` was refused: it is left out"
+    return _with(dialect, words, stream="plain") if dialect.stream == "usage" else None
+
+
+def _no_stream(dialect: Dialect) -> Dialect | None:
+    return _unstreamed(dialect, "streaming was refused: replies come whole")
+
+
+def with_usage(dialect: Dialect) -> Dialect:
+    """Return the dialect after a reply without a usage: a server that cannot be asked for it reports it with the whole.
+
+    Every reply without one is charged at all that was reserved for it.
+    """
+    words = "its streams report no usage: replies come whole"
+    return (_unstreamed(dialect, words) if dialect.stream == "plain" else None) or dialect
+
+
+def _unstreamed(dialect: Dialect, words: str) -> Dialect | None:
+    return _with(dialect, words, stream="whole") if dialect.stream != "whole" else None
+
+
 _STEPS: tuple[tuple[re.Pattern[str], _Step], ...] = (
     (re.compile(r"\bmax_completion_tokens\b"), _other_cap("max_completion_tokens", "max_tokens")),
     (re.compile(r"\bmax_tokens\b"), _other_cap("max_tokens", "max_completion_tokens")),
     (re.compile(r"\bdeveloper\b|\b[Rr]ole\b"), _role),
     (_STRICT, _plain_tools),
     (re.compile(r"\bprompt_cache_key\b"), _no_cache_key),
+    (re.compile(r"\bstream_options\b|\binclude_usage\b"), _no_stream_options),
+    (re.compile(r"\bstream(ing)?\b", re.IGNORECASE), _no_stream),
     (re.compile(r"\breasoning(_content|_details)?\b"), _no_reasoning),
 )
 

@@ -34,7 +34,17 @@ def completion(binding: Binding, base_url: str, request: Request, dialect: Diale
         body["temperature"] = binding.temperature
     if dialect.cache_key and binding.cache_key:
         body["prompt_cache_key"] = _short(binding.cache_key)
-    return body
+    return body | _streamed(dialect)
+
+
+def _streamed(dialect: Dialect) -> dict[str, Any]:
+    match dialect.stream:
+        case "usage":
+            return {"stream": True, "stream_options": {"include_usage": True}}
+        case "plain":
+            return {"stream": True}
+        case "whole":
+            return {}
 
 
 def _messages(binding: Binding, base_url: str, request: Request, dialect: Dialect, system: str) -> list[dict[str, Any]]:

@@ -53,4 +53,5 @@ SURFACE = Surface(
     vendor_row=_row(_THREE, "medium"),
     default_base_url="https://generativelanguage.googleapis.com",
     caching="automatic",
+    streaming=True,
 )

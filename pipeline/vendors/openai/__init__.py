@@ -76,4 +76,5 @@ SURFACE = Surface(
     apis=("responses", "chat", "auto"),
     schema="strict",
     caching="automatic",
+    streaming=True,
 )

@@ -1,15 +1,17 @@
-"""OpenAI's Responses API through its async SDK, one plain request per call."""
+"""OpenAI's Responses API through its async SDK, one streamed request per call."""
 
 from typing import Any
 
 from pipeline.surface import Binding
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import guarded, hidden, json_object
+from pipeline.vendors._stream import received
+from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.openai.client import Client
 from pipeline.vendors.openai.errors import translate
 from pipeline.vendors.openai.reply import read
 from pipeline.vendors.openai.request import counted, response
-from stages.model import ModelError, Reply, Request
+from pipeline.vendors.openai.stream import Response
+from stages.model import Reply, Request
 
 
 class OpenAIModel:
@@ -21,20 +23,20 @@ class OpenAIModel:
 
     async def complete(self, request: Request) -> Reply:
         """Answer once; see `stages.model.Model`."""
-        body = response(self._binding, request)
-        create: Any = self._client.responses.with_raw_response.create
-        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
-        try:
-            return read(
-                json_object(raw.http_response.content), self._binding.model, raw.headers.get("x-request-id", "")
-            )
-        except ModelError as error:
-            failure = hidden(error, self._binding.api_key)
-        raise failure
+        binding, assembly = self._binding, Response()
+        ask: Any = self._client.responses.with_streaming_response.create
+        body = response(binding, request)
+
+        async def asked() -> Reply:
+            async with ask(**body, stream=True) as answer:
+                document = await received(answer.http_response, assembly, binding)
+                return read(document, binding.model, answer.headers.get("x-request-id", ""))
+
+        return await guarded(asked, translate, binding, assembly)
 
     async def count_tokens(self, request: Request) -> int | None:
         """Ask the counting endpoint, which is free of charge."""
         body = counted(self._binding, request)
         call: Any = self._client.responses.input_tokens.with_raw_response.count
-        raw = await guarded(lambda: call(**body), translate, self._binding.api_key)
+        raw = await guarded(lambda: call(**body), translate, self._binding)
         return count(json_object(raw.http_response.content), "input_tokens") or None

@@ -3,7 +3,7 @@
 import openai
 
 from pipeline.surface import Binding
-from pipeline.vendors._wire import CONNECT_SECONDS, READ_SECONDS, http_client
+from pipeline.vendors._connection import CONNECT_SECONDS, http_client
 
 Client = openai.AsyncOpenAI
 
@@ -16,6 +16,6 @@ def client(binding: Binding, base_url: str, key_header: str) -> Client:
         api_key=key or "none",
         base_url=base_url,
         max_retries=0,
-        timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        http_client=http_client(base_url, {key_header: worth} if key else {}),
+        timeout=openai.Timeout(binding.stall, connect=CONNECT_SECONDS),
+        http_client=http_client(base_url, {key_header: worth} if key else {}, binding.stall),
     )
