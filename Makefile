@@ -5,7 +5,7 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image images demo test test-clis test-slow lint types format bench bench-sandbox lock clean
+.PHONY: help setup engine image images demo test test-clis test-slow lint types format bench bench-sandbox bench-vendors capabilities lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench: image ## what is measured: start-up and tool calls, as ratios
 
 bench-sandbox: image ## what a sandbox costs, beside `docker exec` and mini-swe-agent, against its limits
 	.venv/bin/python -m benchmarks.sandbox
+
+bench-vendors: setup ## what the vendors' SDKs cost: import, a call beside plain HTTP, the cached share of a session
+	.venv/bin/python -m benchmarks.vendors
+
+capabilities: setup ## write the vendors' tables into docs/vendors/, from their modules
+	.venv/bin/python -m docs.capabilities
 
 lock: setup ## write requirements.lock anew; needs uv
 	uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11 \

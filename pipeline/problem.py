@@ -61,6 +61,8 @@ Code = Literal[
     "SW412",  # a program is missing
     "SW413",  # a program's version
     "SW414",  # a program's login
+    # what a probe found
+    "SW501",  # a model did not answer
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 

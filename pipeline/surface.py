@@ -6,11 +6,14 @@ module that `Surface.adapter` names, which the loader imports in a worker thread
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from stages.model import Effort, Model
 
 Api = Literal["responses", "chat", "auto"]
+ToolProtocol = Literal["native", "text", "either"]  # `either`: native, and as text where the server has no tools
+SchemaCheck = Literal["strict", "validated"]  # `strict`: the vendor keeps to it too; arguments are always validated
+Caching = Literal["automatic", "markers", "none"]  # `automatic`: the vendor's own; `none`: nothing of ours is cached
 ADAPTED = "adapted"  # key of `Reply.metadata`: sentences on what was put otherwise for the server that replied
 STALL_SECONDS = 300.0  # the longest silence of a call where nobody says otherwise
 HeardKind = Literal["thinking", "text", "tool"]
@@ -76,6 +79,26 @@ class Program:
     login_hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What a vendor's API says about a model's end. `retires_on` is a date, None where none is set."""
+
+    stage: Literal["active", "deprecated", "retired"]
+    retires_on: str | None = None
+
+
+@runtime_checkable
+class HasLifecycle(Protocol):
+    """A model whose vendor says how long it serves it."""
+
+    async def lifecycle(self) -> Lifecycle | None:
+        """Ask, which costs nothing; None where the server does not say.
+
+        :raises ModelError: as for a call.
+        """
+        ...
+
+
 class Adapter(Protocol):
     """The module that imports the SDK."""
 
@@ -93,6 +116,7 @@ class Surface:
     `vendor_row` is the row for a model only a user vouches for; a vendor that `vouches` serves whatever its server
     has. `apis` are the protocols to choose from. `address` reads the server's address from `address_variables`.
     With a `program` there is no price per token: calls are paid by the subscription its user is logged in with.
+    `tools`, `schema`, `caching` and `streaming` say how requests are put; the documentation's tables come from here.
     """
 
     name: str
@@ -109,3 +133,7 @@ class Surface:
     address_variables: tuple[str, ...] = ()
     address: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
     program: Program | None = None
+    tools: ToolProtocol = "native"
+    schema: SchemaCheck = "validated"
+    caching: Caching = "none"
+    streaming: bool = False

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Literal
 
 from pipeline.surface import STALL_SECONDS, Api
-from stages.artifacts import Frozen, StageName
+from stages.artifacts import STAGES, Frozen, StageName
 from stages.model import Effort
 
 OnExhaust = Literal["halt", "surface_to_human"]
@@ -169,3 +169,13 @@ class Settings(Frozen):
             "reviewer": self.reviewer,
         }
         return stages[name]
+
+    def every_rung(self) -> tuple[tuple[StageName, int, Rung], ...]:
+        """Return each rung any stage can be on, with its stage and its number from 1."""
+        stages = (self.stage(name) for name in STAGES)
+        return tuple(
+            (stage.name, number, rung)
+            for stage in stages
+            if stage is not None
+            for number, rung in enumerate(stage.rungs, start=1)
+        )

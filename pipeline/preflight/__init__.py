@@ -51,6 +51,7 @@ async def preflight(request: PreflightRequest) -> Preflight:
         notes=(*(loaded.notes if loaded else ()), *around.notes),
         settings=settings,
         config_lines=config_lines(loaded) if loaded else {},
+        positions=loaded.positions if loaded else {},
         tickets=tuple(read.ticket for read in tickets),
         repository=around.repository,
         base=around.base,

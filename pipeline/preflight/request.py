@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.config.settings import Settings
 from pipeline.environments.choice import Choice
 from pipeline.preflight.envelope import Envelope
-from pipeline.problem import PreflightError, Problem
+from pipeline.problem import Position, PreflightError, Problem
 from stages.artifacts import Ticket
 
 
@@ -50,6 +50,7 @@ class Preflight:
     config_path: Path | None = None
     config_trusted: bool = False
     config_lines: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     envelope: Envelope | None = None

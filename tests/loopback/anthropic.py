@@ -31,9 +31,11 @@ _STOPS = {"truncated": "max_tokens", "refused": "refusal"}
 
 
 @contextmanager
-def anthropic_server(brain: Brain, *, key: str = KEY) -> Iterator[LoopbackServer]:
-    """Serve the Messages API; every call must carry `key`."""
-    with LoopbackServer(_Messages(key), brain).running() as server:
+def anthropic_server(
+    brain: Brain, *, key: str = KEY, ending: Mapping[str, str | None] | None = None
+) -> Iterator[LoopbackServer]:
+    """Serve the Messages API; every call must carry `key`. `ending` are deprecated models with their last dates."""
+    with LoopbackServer(_Messages(key, ending), brain).running() as server:
         yield server
 
 
@@ -51,11 +53,15 @@ def _error(status: int, message: str, kind: str = "", details: Mapping[str, Any]
 class _Messages:
     suffix = ""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, ending: Mapping[str, str | None] | None = None) -> None:
         self._key = key
+        self._ending = ending
         self._written: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by model and call id
 
     def answer(self, request: LoggedRequest, brain: Brain, cache: PrefixCache) -> Answer:
+        if request.method == "GET" and self._ending is not None:
+            self._check_headers(request.headers)
+            return Answer(200, _model_info(request.path.rpartition("/")[2], self._ending))
         if request.path not in {"/v1/messages", "/v1/messages/count_tokens"}:
             raise _reject("Not Found", 404)
         self._check_headers(request.headers)
@@ -142,6 +148,18 @@ class _Messages:
             "stop_details": {"type": "refusal", "category": say.code or "cyber"} if stop == "refusal" else None,
             "usage": _usage(say, counted, content),
         }
+
+
+def _model_info(model: str, ending: Mapping[str, str | None]) -> dict[str, Any]:
+    date = ending.get(model)
+    return {
+        "id": model,
+        "type": "model",
+        "display_name": model,
+        "created_at": "1970-01-01T00:00:00Z",
+        "lifecycle": "deprecated" if model in ending else "active",
+        "retires_at": f"{date}T00:00:00Z" if date else None,
+    }
 
 
 _PLAIN = str.maketrans("", "", "+/=")

@@ -123,7 +123,8 @@ class LoopbackServer:
     @property
     def models(self) -> list[str]:
         """The models asked to generate, in order."""
-        return [_model(each) for each in self.log if "count" not in each.path and "input_tokens" not in each.path]
+        asked = (each for each in self.log if each.method == "POST")
+        return [_model(each) for each in asked if "count" not in each.path and "input_tokens" not in each.path]
 
     def respond(self, request: LoggedRequest) -> Answer:
         """Log a request and answer it; one at a time, so that a brain may keep notes."""
@@ -175,20 +176,27 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are sent apart; the body must not wait for the client's ACK
     server: _Http
 
     def handle(self) -> None:
         with suppress(ConnectionResetError):  # a client that has seen enough
             super().handle()
 
+    def do_GET(self) -> None:
+        self._take("GET")
+
     def do_POST(self) -> None:
+        self._take("POST")
+
+    def _take(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         try:
             document = json.loads(body)
         except ValueError:
             document = None
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.loopback.respond(LoggedRequest("POST", self.path, headers, document, body))
+        answer = self.server.loopback.respond(LoggedRequest(method, self.path, headers, document, body))
         try:
             self._send(answer)
         except OSError:

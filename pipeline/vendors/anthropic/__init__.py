@@ -70,4 +70,7 @@ SURFACE = Surface(
     capabilities=capabilities,
     vendor_row=_row(_ALL, "high"),
     default_base_url="https://api.anthropic.com",
+    schema="strict",
+    caching="markers",
+    streaming=True,
 )

@@ -4,13 +4,14 @@ from typing import Any
 
 import anthropic
 
-from pipeline.surface import Binding
+from pipeline.surface import Binding, Lifecycle
 from pipeline.vendors._connection import CONNECT_SECONDS, http_client
 from pipeline.vendors._counts import count
 from pipeline.vendors._stream import received
 from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.anthropic import SURFACE
 from pipeline.vendors.anthropic.errors import translate
+from pipeline.vendors.anthropic.lifecycle import lifecycle
 from pipeline.vendors.anthropic.reply import read
 from pipeline.vendors.anthropic.request import counted, message
 from pipeline.vendors.anthropic.stream import Message
@@ -62,3 +63,9 @@ class AnthropicModel:
         call: Any = self._client.messages.with_raw_response.count_tokens
         raw = await guarded(lambda: call(**body), translate, self._binding)
         return count(json_object(raw.http_response.content), "input_tokens") or None
+
+    async def lifecycle(self) -> Lifecycle | None:
+        """Ask the models endpoint, which is free of charge."""
+        call: Any = self._client.models.with_raw_response.retrieve
+        raw = await guarded(lambda: call(self._binding.model), translate, self._binding)
+        return lifecycle(json_object(raw.http_response.content))

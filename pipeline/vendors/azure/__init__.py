@@ -35,4 +35,5 @@ SURFACE = replace(
     vouches=True,
     address_variables=_ADDRESSES,
     address=address,
+    tools="either",
 )

@@ -26,6 +26,7 @@ SURFACE = Surface(
     models=anthropic.SURFACE.models,
     capabilities=capabilities,
     vendor_row=_through_the_program(anthropic.SURFACE.vendor_row),
+    tools="text",
     program=Program(
         name="claude",
         install="npm install -g @anthropic-ai/claude-code",

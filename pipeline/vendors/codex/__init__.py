@@ -25,6 +25,7 @@ SURFACE = Surface(
     models=tuple(model for model in openai.SURFACE.models if capabilities(model)),
     capabilities=capabilities,
     vendor_row=_through_the_program(openai.SURFACE.vendor_row),
+    tools="text",
     program=Program(
         name="codex",
         install="npm install -g @openai/codex",

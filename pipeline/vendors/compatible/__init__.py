@@ -43,6 +43,10 @@ def preset(  # noqa: PLR0913 - the row of a table, its columns by name
         vouches=vouches,
         address_variables=address_variables,
         address=lambda environ: with_v1(first_set(environ, address_variables)),
+        tools="either",
+        schema="strict",
+        caching="automatic",
+        streaming=True,
     )
 
 

@@ -25,6 +25,7 @@ SURFACE = Surface(
     models=tuple(model for model in google.SURFACE.models if capabilities(model)),
     capabilities=capabilities,
     vendor_row=replace(google.SURFACE.vendor_row, counting=False),
+    tools="text",
     program=Program(
         name="gemini",
         install="npm install -g @google/gemini-cli",

@@ -52,4 +52,6 @@ SURFACE = Surface(
     capabilities=capabilities,
     vendor_row=_row(_THREE, "medium"),
     default_base_url="https://generativelanguage.googleapis.com",
+    caching="automatic",
+    streaming=True,
 )

@@ -74,4 +74,7 @@ SURFACE = Surface(
     vendor_row=_row(_NONE_TO_MAX, "medium"),
     default_base_url="https://api.openai.com/v1",
     apis=("responses", "chat", "auto"),
+    schema="strict",
+    caching="automatic",
+    streaming=True,
 )

@@ -25,4 +25,5 @@ SURFACE = Surface(
     models=(),
     capabilities=_capabilities,
     vendor_row=_ROW,
+    caching="automatic",
 )
