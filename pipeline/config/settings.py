@@ -170,12 +170,13 @@ class Settings(Frozen):
         }
         return stages[name]
 
-    def every_rung(self) -> tuple[tuple[StageName, int, Rung], ...]:
-        """Return each rung any stage can be on, with its stage and its number from 1."""
+    def every_rung(self) -> tuple[tuple[StageName, int, int, Rung], ...]:
+        """Return whatever a stage can be on, with stage, number of the rung, and of its fallback (0: the rung)."""
         stages = (self.stage(name) for name in STAGES)
         return tuple(
-            (stage.name, number, rung)
+            (stage.name, number, fallback, one)
             for stage in stages
             if stage is not None
             for number, rung in enumerate(stage.rungs, start=1)
+            for fallback, one in enumerate((rung, *rung.fallback))
         )

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import anyio
 
+from pipeline.config.binding import binding_of
 from pipeline.config.settings import Rung, Settings
 from pipeline.errors import InfrastructureError
 from pipeline.memory.redaction import redactor
@@ -26,11 +27,12 @@ Connect = Callable[[str, Binding], Awaitable[Model]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model to ask, with the knobs of the first rung that names it."""
+    """One model to ask, with the knobs of the first rung (or fallback of one, by its number) that names it."""
 
     stage: StageName
     number: int
     rung: Rung
+    fallback: int = 0
 
     @property
     def name(self) -> str:
@@ -83,8 +85,8 @@ class Prober:
 def targets(settings: Settings) -> tuple[Target, ...]:
     """Return every distinct model of every rung, in the order of the stages."""
     found: dict[tuple[str, str], Target] = {}
-    for stage, number, rung in settings.every_rung():
-        found.setdefault((rung.vendor, rung.model), Target(stage, number, rung))
+    for stage, number, fallback, rung in settings.every_rung():
+        found.setdefault((rung.vendor, rung.model), Target(stage, number, rung, fallback))
     return tuple(found.values())
 
 
@@ -115,7 +117,9 @@ async def _ask(prober: Prober, target: Target) -> Finding:
     begun = prober.clock()
     try:
         # Importing the vendor's library takes up to two seconds, which are not the vendor's.
-        model = await prober.connect(prober.settings.surface_of(target.rung.vendor), _binding(prober, target))
+        key = prober.keys.get(target.rung.vendor)
+        binding = binding_of(prober.settings, target.rung, api_key=key)
+        model = await prober.connect(prober.settings.surface_of(target.rung.vendor), binding)
         begun = prober.clock()
         with anyio.fail_after(target.seconds):
             reply = await model.complete(_question(target))
@@ -151,22 +155,6 @@ async def _lifecycle(model: Model, seconds: float) -> Lifecycle | None:
 
 def _question(target: Target) -> Request:
     return replace(QUESTION, max_output_tokens=min(PROBE_OUTPUT_TOKENS, target.rung.max_output_tokens))
-
-
-def _binding(prober: Prober, target: Target) -> Binding:
-    rung, vendor = target.rung, prober.settings.vendors.get(target.rung.vendor)
-    return Binding(
-        model=rung.model,
-        like=rung.like or rung.model,
-        effort=rung.effort,
-        temperature=rung.temperature,
-        base_url=vendor.base_url if vendor else None,
-        api_key=prober.keys.get(rung.vendor),
-        cache_key="",
-        replies=vendor.replies if vendor else None,
-        api=vendor.api if vendor else None,
-        command=vendor.command if vendor else None,
-    )
 
 
 def adapted(reply: Reply) -> tuple[str, ...]:

@@ -127,7 +127,8 @@ def _place(target: Target, positions: Mapping[str, Position]) -> tuple[str, Posi
     stage, entry = f"stages.{target.stage}", target.number - 2
     ladders = [f"{stage}.{word}" for word in ("escalation", "on_retry")] if target.number > 1 else []
     rungs = [key for ladder in ladders for key in (f"{ladder}.{entry}", ladder)]
-    keys = [*(f"{rung}.{knob}" for rung in rungs for knob in ("model", "vendor")), *rungs]
+    keys = [f"{holder}.fallback.{target.fallback - 1}.model" for holder in (*rungs, stage) if target.fallback]
+    keys += [*(f"{rung}.{knob}" for rung in rungs for knob in ("model", "vendor")), *rungs]
     keys += [f"{stage}.model", f"{stage}.vendor", stage]
     key = next((key for key in keys if key in positions), f"{stage}.model")
     return key, positions.get(key)

@@ -1,9 +1,11 @@
 """Make one attempt of a stage: its sandbox, its clock, its model, its gates, and one truthful record."""
 
+from dataclasses import replace
 from functools import partial
 
 import anyio
 
+from pipeline.config.binding import binding_of
 from pipeline.config.settings import Rung
 from pipeline.errors import BudgetOpenError, InfrastructureError, ParkedError
 from pipeline.judging.acceptance import judge_change, judge_manifest
@@ -143,19 +145,9 @@ def _ceiling(run: Run, rung: Rung) -> int:
 
 
 def _model(run: Run, step: RunAttempt, rung: Rung, deadline: ScopeDeadline) -> Model:
-    vendor, hear = run.settings.vendors.get(rung.vendor), run.seams.hear
-    binding = Binding(
-        model=rung.model,
-        like=rung.like or rung.model,
-        effort=rung.effort,
-        temperature=rung.temperature,
-        base_url=vendor.base_url if vendor else None,
-        api_key=run.keys.get(rung.vendor),
-        cache_key=f"{run.run_id}:{step.stage}",
-        replies=vendor.replies if vendor else None,
-        api=vendor.api if vendor else None,
-        command=vendor.command if vendor else None,
-        stall=rung.stall,
+    hear = run.seams.hear
+    binding = replace(
+        binding_of(run.settings, rung, api_key=run.keys.get(rung.vendor), cache_key=f"{run.run_id}:{step.stage}"),
         stall_key=f"stages.{step.stage}.stall",
         progress=partial(hear, step.stage) if hear else None,
     )

@@ -147,3 +147,34 @@ def test_instructions_never_come_from_outside_the_folder(tmp_path: Path) -> None
         found = loaded(folder, changed(SOUND, ("timeout: 20m", f"timeout: 20m\n    instructions: {name}")))
         assert [problem.code for problem in found.problems] == ["SW212"]
         assert "leads out of the config's folder" in problem_lines(found)[0]
+
+
+def test_a_fallback_inherits_from_the_entry_and_belongs_to_every_rung_that_names_no_other(tmp_path: Path) -> None:
+    rungs = coder(
+        tmp_path,
+        "effort: low\n    fallback: [{vendor: openai, model: gpt-6.1-sol}, {vendor: google, model: gemini-3.8-flash}]\n"
+        "    escalation: [{effort: max, timeout: 1h}, {fallback: []},"
+        " {fallback: {vendor: openai, model: gpt-6-astra, effort: high}}]",
+    )
+    shown = [[(one.vendor, one.model, one.effort, one.timeout) for one in rung.fallback] for rung in rungs]
+    usual = [("openai", "gpt-6.1-sol", "low", 1200.0), ("google", "gemini-3.8-flash", "low", 1200.0)]
+    assert shown == [usual, usual, [], [("openai", "gpt-6-astra", "high", 1200.0)]]
+
+
+def test_a_fallback_takes_an_inherited_effort_back_with_null(tmp_path: Path) -> None:
+    (rung,) = coder(tmp_path, "effort: max\n    fallback: {vendor: google, model: gemini-3.8-flash, effort: null}")
+    assert [one.effort for one in rung.fallback] == [None]
+
+
+def test_settings_with_fallbacks_and_limits_survive_being_stored(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        ("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai, model: gpt-6.1-sol}]"),
+        (
+            "stages:\n",
+            "vendors: {openai: {max_concurrency: 2, requests_per_minute: 50, tokens_per_minute: 4_000}}\nstages:\n",
+        ),
+    )
+    assert settings_from_json(canonical_json(found)) == found
+    limits = found.vendors["openai"]
+    assert (limits.max_concurrency, limits.requests_per_minute, limits.tokens_per_minute) == (2, 50, 4_000)

@@ -117,6 +117,18 @@ def test_a_model_that_only_a_later_rung_names_is_asked_too_with_its_knobs(tmp_pa
     assert body["max_tokens"] == PROBE_OUTPUT_TOKENS
 
 
+def test_a_fallback_is_asked_too_and_found_in_the_file_when_it_does_not_answer(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    served = vendors(stack)
+    ladder = "retry_budget: 3\n    fallback: [{vendor: openai, model: no-such-model}]"
+    models = ("models:\n", "models:\n  no-such-model: {id: no-such-model, like: gpt-6.1-sol}\n")
+    text = served.text if models[0] in served.text else "models:\n" + served.text
+    found = loaded(tmp_path, changed(text, models, ("retry_budget: 3", ladder)))
+    (line,) = problems(found, probed(found))
+    assert "stages.coder.fallback.0.model: openai/no-such-model did not answer" in line
+
+
 def test_what_a_model_said_is_shown_with_its_time_tokens_and_cost(tmp_path: Path, stack: ExitStack) -> None:
     text = probe_report.render(probed(loaded(tmp_path, vendors(stack).text)))
     lines = [line.split(" in ") for line in text.splitlines() if "answered" in line]
