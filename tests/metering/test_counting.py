@@ -80,7 +80,7 @@ async def test_a_call_that_fits_by_its_bytes_is_not_counted(books: Desk) -> None
     assert not on.reserved[0].counted
 
 
-@pytest.mark.parametrize("count", [None, 0, ModelError("rate_limit", "no", generated=False), TimeoutError()])
+@pytest.mark.parametrize("count", [None, 0, ModelError("server", "no"), TimeoutError(), KeyError("input_tokens")])
 async def test_without_a_count_the_bound_decides(books: Desk, count: Count) -> None:
     on = bench(books, reply(), counts=(count,))
     with pytest.raises(BudgetOpenError):

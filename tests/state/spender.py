@@ -1,11 +1,12 @@
 """A process that makes calls on a shared database as fast as it can."""
 
 import random
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pipeline.errors import BudgetOpenError
-from pipeline.memory.ledger import Reservation
+from pipeline.memory.ledger import Reservation, Uncounted
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.state.seats import Desk, answered, unanswered
@@ -27,7 +28,10 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
             stage=chance.choice(STAGES), output=chance.randint(1_500, 8_000), turn=seed * 1_000 + turn, lease=3_600
         )
         try:
-            answer = desk.ledger.reserve(ask)
+            answer = desk.ledger.reserve(replace(ask, countable=True))
+            if isinstance(answer, Uncounted):
+                need = replace(ask.need, input_bound=chance.randint(500, 1_000))
+                answer = desk.ledger.reserve(replace(ask, need=need, counted=True))
         except BudgetOpenError:
             break
         if not isinstance(answer, Reservation):
