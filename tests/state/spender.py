@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pipeline.errors import BudgetOpenError
-from pipeline.memory.ledger import Reservation, Uncounted
+from pipeline.memory.ledger import Ask, Reservation, Uncounted, Waiting
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.state.seats import Desk, answered, unanswered
@@ -28,10 +28,7 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
             stage=chance.choice(STAGES), output=chance.randint(1_500, 8_000), turn=seed * 1_000 + turn, lease=3_600
         )
         try:
-            answer = desk.ledger.reserve(replace(ask, countable=True))
-            if isinstance(answer, Uncounted):
-                need = replace(ask.need, input_bound=chance.randint(500, 1_000))
-                answer = desk.ledger.reserve(replace(ask, need=need, counted=True))
+            answer = _reserved(desk, ask, count=chance.randint(500, 1_000))
         except BudgetOpenError:
             break
         if not isinstance(answer, Reservation):
@@ -49,3 +46,11 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
         for balance in desk.ledger.balances():
             assert balance.spent + balance.held <= balance.cap, balance
     desk.store.close()
+
+
+def _reserved(desk: Desk, ask: Ask, count: int) -> Reservation | Waiting | Uncounted:
+    """Reserve a call, counted where it does not fit without."""
+    answer = desk.ledger.reserve(replace(ask, countable=True))
+    if not isinstance(answer, Uncounted):
+        return answer
+    return desk.ledger.reserve(replace(ask, need=replace(ask.need, input_bound=count), counted=True))
