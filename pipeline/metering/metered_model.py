@@ -142,7 +142,7 @@ class MeteredModel:
 
     async def _counted(self, model: Model, call: _Call) -> _Call:
         count = await exact_count(model, call.request, self._deadline.remaining())
-        bound = counted_bound(call.input_bound, count)
+        bound = counted_bound(call.input_bound, count, self._conversation.reported(call.request))
         return replace(call, asked=True, counted=bound < call.input_bound, input_bound=bound)
 
     def _ask(self, call: _Call) -> Ask:

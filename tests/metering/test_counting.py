@@ -142,6 +142,14 @@ async def test_the_next_call_is_bounded_by_what_this_one_reported_not_by_its_cou
     assert [event.counted for event in on.reserved] == [True, False]
 
 
+async def test_a_count_is_never_believed_below_what_the_call_before_reported(books: Desk) -> None:
+    on = bench(books, reply(input_tokens=11_000, cache_read=10_900), reply(input_tokens=11_500), counts=(9_000, 200))
+    answer = await on.model.complete(LONG)
+    longer = (*LONG.turns, answer.turn, UserTurn("y" * 9_000))
+    await on.model.complete(replace(LONG, turns=longer))
+    assert [event.input_bound for event in on.reserved] == [9_000 + FRAMING, 11_000 + FRAMING]
+
+
 async def test_a_count_that_proved_too_low_is_an_overrun_and_opens(books: Desk) -> None:
     on = bench(books, reply(input_tokens=17_000, output_tokens=2_000), reply(), counts=(10_000,))
     assert (await on.model.complete(LONG)).usage.input == 17_000
