@@ -131,13 +131,15 @@ def input_bound(request_bytes: int, *, previous: Usage | None = None, appended_b
     return min(bound, previous.input + previous.output + appended_bytes + FRAMING)
 
 
-def counted_bound(bound: int, count: int | None) -> int:
+def counted_bound(bound: int, count: int | None, reported: int = 0) -> int:
     """Return how many input tokens a request can have at most when its vendor counted so many; absurd ones say nothing.
+
+    `reported` is the input of the call it extends: a count below that is contradicted by the vendor's own report.
 
     What a vendor adds to a request need not be in its count: Google's leaves out how tools are put, Anthropic calls
     its own an estimate. So a count is trusted as far as a report is, up to the same framing.
     """
-    return bound if count is None or count <= 0 else min(bound, count + FRAMING)
+    return bound if count is None or count <= 0 else min(bound, max(count, reported) + FRAMING)
 
 
 def is_plausible(usage: Usage) -> bool:

@@ -48,11 +48,15 @@ class Deadline(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of the stage's, over all its tries. `asked` says that its vendor was asked to count it."""
+    """One call of the stage's, over all its tries. `asked` says that its vendor was asked to count it.
+
+    `reported` is the input of the call it extends, 0 where it extends none.
+    """
 
     turn: int
     request: Request
     input_bound: int
+    reported: int = 0
     asked: bool = False
     counted: bool = False
 
@@ -144,7 +148,7 @@ class Admission:
 
     async def _counted(self, model: Model, call: Call) -> Call:
         count = await exact_count(model, call.request, self._terms.deadline.remaining())
-        bound = counted_bound(call.input_bound, count)
+        bound = counted_bound(call.input_bound, count, call.reported)
         return replace(call, asked=True, counted=bound < call.input_bound, input_bound=bound)
 
     async def _wait_for_turn(self, ask: Ask, why: NotYet, *, tell: bool) -> None:

@@ -31,6 +31,12 @@ class Conversation:
         usage: Usage = self._last.reply.usage
         return input_bound(request_size(request), previous=usage, appended_bytes=turns_size(appended))
 
+    def reported(self, request: Request) -> int:
+        """Return the input that was reported for the call this request extends, 0 when there is none."""
+        if self._last is None or self._appended(request) is None or self._last.reply.usage.source != "reported":
+            return 0
+        return self._last.reply.usage.input
+
     def _appended(self, request: Request) -> tuple[Turn, ...] | None:
         """Return the turns added to the last call and its reply, None when the request is not their extension."""
         if self._last is None:

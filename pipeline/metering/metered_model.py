@@ -79,7 +79,8 @@ class MeteredModel:
         self._turn += 1
         wanted = min(request.max_output_tokens, self._seat.max_output_tokens_ceiling)
         asked = replace(request, max_output_tokens=wanted)
-        call = Call(turn=self._turn, request=asked, input_bound=self._conversation.bound(asked))
+        bound, reported = self._conversation.bound(asked), self._conversation.reported(asked)
+        call = Call(turn=self._turn, request=asked, input_bound=bound, reported=reported)
         model = await self._model()
         tries = Tries()
         while True:

@@ -80,7 +80,7 @@ async def test_a_call_that_fits_by_its_bytes_is_not_counted(books: Desk) -> None
     assert not on.reserved[0].counted
 
 
-@pytest.mark.parametrize("count", [None, 0, ModelError("rate_limit", "no", generated=False), TimeoutError()])
+@pytest.mark.parametrize("count", [None, 0, ModelError("server", "no"), TimeoutError(), KeyError("input_tokens")])
 async def test_without_a_count_the_bound_decides(books: Desk, count: Count) -> None:
     on = bench(books, reply(), counts=(count,))
     with pytest.raises(BudgetOpenError):
@@ -140,6 +140,14 @@ async def test_the_next_call_is_bounded_by_what_this_one_reported_not_by_its_cou
     await on.model.complete(replace(LONG, turns=(*LONG.turns, answer.turn, UserTurn("go on"))))
     assert 9_000 + 100 + FRAMING < on.reserved[1].input_bound < 9_000 + 100 + FRAMING + 150
     assert [event.counted for event in on.reserved] == [True, False]
+
+
+async def test_a_count_is_never_believed_below_what_the_call_before_reported(books: Desk) -> None:
+    on = bench(books, reply(input_tokens=11_000, cache_read=10_900), reply(input_tokens=11_500), counts=(9_000, 200))
+    answer = await on.model.complete(LONG)
+    longer = (*LONG.turns, answer.turn, UserTurn("y" * 9_000))
+    await on.model.complete(replace(LONG, turns=longer))
+    assert [event.input_bound for event in on.reserved] == [9_000 + FRAMING, 11_000 + FRAMING]
 
 
 async def test_a_count_that_proved_too_low_is_an_overrun_and_opens(books: Desk) -> None:

@@ -44,7 +44,7 @@ def exhausted() -> Mapping[str, Any]:
 ENDINGS = (
     Ending("unsolved", {"coder": project.coder(project.WRONG)}, exhausted()),
     Ending("needs_human", {"planner": always(QUESTION)}),
-    Ending("budget_stop", {}, {"limits": Limits(tokens=9_000, wall_clock=300.0)}),
+    Ending("budget_stop", {}, {"limits": Limits(tokens=6_500, wall_clock=300.0)}),
     Ending("timed_out", {"coder": always(Say(fault="hang"))}, {"limits": Limits(tokens=1_000_000, wall_clock=2.0)}),
     Ending("infrastructure", {}, {"checks": (CheckSettings(name="lint", run="exit 1", timeout=10.0),)}),
     Ending("parked", {"coder": always(BUSY)}),

@@ -218,7 +218,7 @@ def test_a_check_that_was_red_at_base_binds_nothing(scenario: MakeScenario) -> N
 
 def test_a_budget_stop_keeps_what_was_done_and_goes_on_with_a_raised_cap(scenario: MakeScenario) -> None:
     run = scenario()
-    run.settings = with_limits(run.settings, tokens=9_000)
+    run.settings = with_limits(run.settings, tokens=6_500)
     ended = run.run()
     assert (ended.status, ended.config_key) == ("budget_stop", "limits.tokens")
     assert run.resume(limits=Limits(tokens=500_000, wall_clock=300.0)).status == "solved"

@@ -1,11 +1,12 @@
 """A process that makes calls on a shared database as fast as it can."""
 
 import random
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pipeline.errors import BudgetOpenError
-from pipeline.memory.ledger import Reservation
+from pipeline.memory.ledger import Ask, Reservation, Uncounted, Waiting
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.state.seats import Desk, answered, unanswered
@@ -27,7 +28,7 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
             stage=chance.choice(STAGES), output=chance.randint(1_500, 8_000), turn=seed * 1_000 + turn, lease=3_600
         )
         try:
-            answer = desk.ledger.reserve(ask)
+            answer = _reserved(desk, ask, count=chance.randint(500, 1_000))
         except BudgetOpenError:
             break
         if not isinstance(answer, Reservation):
@@ -45,3 +46,11 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
         for balance in desk.ledger.balances():
             assert balance.spent + balance.held <= balance.cap, balance
     desk.store.close()
+
+
+def _reserved(desk: Desk, ask: Ask, count: int) -> Reservation | Waiting | Uncounted:
+    """Reserve a call, counted where it does not fit without."""
+    answer = desk.ledger.reserve(replace(ask, countable=True))
+    if not isinstance(answer, Uncounted):
+        return answer
+    return desk.ledger.reserve(replace(ask, need=replace(ask.need, input_bound=count), counted=True))

@@ -166,6 +166,12 @@ def test_a_count_only_ever_narrows_the_bound(count: int | None, expected: int) -
     assert counted_bound(100_000, count) == expected
 
 
+def test_a_count_below_what_was_reported_before_is_not_believed() -> None:
+    assert counted_bound(100_000, 3_000, 40_000) == 40_000 + FRAMING
+    assert counted_bound(100_000, 50_000, 40_000) == 50_000 + FRAMING
+    assert counted_bound(100_000, None, 40_000) == 100_000
+
+
 @pytest.mark.parametrize(
     "usage",
     [
