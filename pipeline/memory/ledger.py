@@ -155,7 +155,7 @@ class Ledger:
         for balance in in_force:
             if balance.opened:
                 return breaker.still_open(balance)
-        turn = turns.turn(connection, ask.lane, self._journal.now(), self._works, insists=ask.insists)
+        turn = turns.turn(connection, ask.lane, self._journal.clock(), self._works, insists=ask.insists)
         if isinstance(turn, NotYet):
             return turn
         charged = [balance for balance in in_force if charges(balance.name, self._run, ask.seat.stage)]

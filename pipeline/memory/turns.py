@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
@@ -25,13 +25,14 @@ class Turn:
 
 
 def turn(
-    connection: Connection, lane: Lane | None, now: datetime, works: Callable[[str], bool], *, insists: bool
+    connection: Connection, lane: Lane | None, now: float, works: Callable[[str], bool], *, insists: bool
 ) -> Turn | NotYet:
-    """Say whether a call may begin now; without a lane nothing keeps it back."""
+    """Say whether a call may begin now, in UTC seconds; without a lane nothing keeps it back."""
     if lane is None:
         return Turn(Clear(), Traffic())
-    traffic = lanes.traffic(connection, lane, now, works)
-    answer = pace.turn(lane, traffic, now=now.timestamp(), insists=insists)
+    traffic = lanes.traffic(connection, lane, datetime.fromtimestamp(now, UTC), works)
+    # As exact as it came: a caller that slept until a time must find that it has come.
+    answer = pace.turn(lane, traffic, now=now, insists=insists)
     return answer if isinstance(answer, NotYet) else Turn(answer, traffic)
 
 

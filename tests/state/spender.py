@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from pipeline.errors import BudgetOpenError
-from pipeline.memory.ledger import Ask, Reservation, Uncounted, Waiting
+from pipeline.memory.ledger import Ask, NotYet, Reservation, Uncounted, Waiting
 from stages.artifacts import StageName
 from stages.model import ModelError
 from tests.state.seats import Desk, answered, unanswered
@@ -48,7 +48,7 @@ def spend(folder: str, seed: int, start: Barrier) -> None:
     desk.store.close()
 
 
-def _reserved(desk: Desk, ask: Ask, count: int) -> Reservation | Waiting | Uncounted:
+def _reserved(desk: Desk, ask: Ask, count: int) -> Reservation | Waiting | NotYet | Uncounted:
     """Reserve a call, counted where it does not fit without."""
     answer = desk.ledger.reserve(replace(ask, countable=True))
     if not isinstance(answer, Uncounted):

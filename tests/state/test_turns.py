@@ -226,3 +226,12 @@ def test_a_vendor_that_refuses_is_there(kind: ErrorKind, machine: Machine) -> No
     one.fail(one.begin(LANE), kind)
     one.fail(one.begin(LANE), "server")
     one.begin(LANE)
+
+
+def test_a_caller_that_slept_until_its_time_finds_that_it_has_come(machine: Machine) -> None:
+    one, clock = machine.run(1), machine.desk.clock
+    clock.advance(0.123456789)  # finer than what the database's times can say
+    lane = replace(LANE, requests_per_minute=7)
+    for _ in range(20):
+        one.begin(lane)
+        clock.advance(one.held_up(lane).until - clock())
