@@ -33,11 +33,13 @@ def has_fallback(run: Run, step: RunAttempt) -> bool:
 def require_open(run: Run, step: RunAttempt, rung: Rung) -> None:
     """Let no attempt start into a time of which the vendor said that it would not answer.
 
-    A resume is a person's word that it may answer by now: then it is asked.
+    A resume is a person's word that it may answer by now: then it is asked. An attempt that goes on with its fallback
+    has started.
     :raises ParkedError: the time lies beyond the attempt's timeout, and no fallback is left.
     """
     named = run.ledger.named_time(lane_of(run.settings, rung))
-    if run.state.resumed or has_fallback(run, step) or named.until < run.seams.clock() + rung.timeout:
+    begun = run.state.resumed or step.fallback > 0 or has_fallback(run, step)
+    if begun or named.until < run.seams.clock() + rung.timeout:
         return
     at = datetime.fromtimestamp(named.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     message = f"{rung.vendor} {rung.model}, {named.kind}: it said that it answers again from {at} on"

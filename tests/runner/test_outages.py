@@ -138,6 +138,20 @@ def test_a_stage_goes_to_its_fallback_at_once_where_the_window_is_known(scenario
     assert attempts(run)[:2] == [("planner", 1, 0, "planner", "stopped"), ("planner", 1, 1, "other", "passed")]
 
 
+def test_a_run_parked_on_its_fallback_begins_with_its_rung_again(scenario: MakeScenario) -> None:
+    run = scenario({"coder": DOWN, "elsewhere": always(WINDOW)}, coder=with_fallbacks("coder", "coder", "elsewhere"))
+    assert run.run().status == "parked"
+    run.brains = {**run.brains, "coder": project.coder()}
+    assert run.resume().status == "solved"
+    assert attempts(run)[1:] == [
+        ("coder", 1, 0, "coder", "stopped"),
+        ("coder", 1, 1, "elsewhere", "stopped"),
+        ("coder", 2, 0, "coder", "passed"),
+    ]
+    timeouts = [event.timeout for event in run.events if isinstance(event, AttemptStarted)]
+    assert timeouts[-1] == 60.0, "a parked attempt has its whole timeout again"
+
+
 def test_a_vendor_set_aside_by_earlier_runs_is_not_asked_again_before_its_rest_is_over(scenario: MakeScenario) -> None:
     vendor = Counted(DOWN)
     runs = [scenario({"planner": vendor}) for _ in range(3)]
