@@ -5,6 +5,7 @@ that matters is therefore set on each request here, and no foreign exception lea
 """
 
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -32,6 +33,11 @@ _KEEPALIVE = [
         if hasattr(socket, name)
     ),
 ]
+_BEYOND_CONTEXT = re.compile(
+    r"context (length|window|size|limit)|maximum (prompt|input) length|(prompt|input) is too long"
+    r"|too many (input )?tokens",
+    re.IGNORECASE,
+)
 _HEADERS = frozenset(
     {
         "host",
@@ -156,6 +162,11 @@ def kind_of(status: int) -> ErrorKind:
     if status >= 500:
         return "server"
     return "bad_request" if status >= 300 else "protocol"
+
+
+def beyond_context(said: str) -> bool:
+    """Say whether a refused request's message means that it does not fit; servers with no code for it have words."""
+    return _BEYOND_CONTEXT.search(said) is not None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,5 +1,7 @@
 """OpenAI's Responses API through its async SDK, one plain request per call."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pipeline.surface import Binding
@@ -13,21 +15,24 @@ from stages.model import ModelError, Reply, Request
 
 
 class OpenAIModel:
-    """One OpenAI model with its settings."""
+    """One model with its settings, OpenAI's or that of a server that speaks this API."""
 
-    def __init__(self, client: Client, binding: Binding) -> None:
+    def __init__(
+        self, client: Client, binding: Binding, translate: Callable[[Exception], ModelError] = translate
+    ) -> None:
         self._client = client
         self._binding = binding
+        self._translate = translate
 
     async def complete(self, request: Request) -> Reply:
         """Answer once; see `stages.model.Model`."""
         body = response(self._binding, request)
         create: Any = self._client.responses.with_raw_response.create
-        raw = await guarded(lambda: create(**body), translate, self._binding.api_key)
+        raw = await guarded(lambda: create(**body), self._translate, self._binding.api_key)
         try:
-            return read(
-                json_object(raw.http_response.content), self._binding.model, raw.headers.get("x-request-id", "")
-            )
+            document = json_object(raw.http_response.content)
+            reply = read(document, self._binding.model, raw.headers.get("x-request-id", ""))
+            return _cut(reply, request.max_output_tokens)
         except ModelError as error:
             failure = hidden(error, self._binding.api_key)
         raise failure
@@ -36,5 +41,14 @@ class OpenAIModel:
         """Ask the counting endpoint, which is free of charge."""
         body = counted(self._binding, request)
         call: Any = self._client.responses.input_tokens.with_raw_response.count
-        raw = await guarded(lambda: call(**body), translate, self._binding.api_key)
+        raw = await guarded(lambda: call(**body), self._translate, self._binding.api_key)
         return count(json_object(raw.http_response.content), "input_tokens") or None
+
+
+def _cut(reply: Reply, limit: int) -> Reply:
+    """Return the reply as truncated where it ends at its limit in the middle: some servers say `completed` then."""
+    calls = reply.turn.calls
+    whole = bool(calls) and calls[-1].arguments is not None
+    if reply.stop in {"done", "tools"} and reply.usage.output >= limit and not whole:
+        return replace(reply, stop="truncated")
+    return reply
