@@ -9,8 +9,9 @@ from stages.model import Usage
 from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
+from tests.loopback.serving import LoggedRequest
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, error_answer
+from tests.loopback.wire import Answer, LoopbackServer, Rejected, error_answer
 
 KEY = "AIza-loopback-0123456789"
 NO_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # the documented stand-in for a call of another model

@@ -1,29 +1,13 @@
-"""A small HTTP server in a thread: a log of requests, a client's disconnect noticed, and every way to break off."""
+"""A vendor's protocol served to its SDK: a brain answers, strictly, and every way to break off."""
 
 import json
-import socket
-import struct
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 from tests.loopback.brain import Brain, Fault, Say
+from tests.loopback.serving import Connection, LoggedRequest, ThreadServer
 from tests.loopback.tokens import PrefixCache
-
-PATIENCE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
-    """A request as it came. Header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    json: Any
 
 
 class Rejected(Exception):  # noqa: N818 - it is the vendor's no, not an error of the server
@@ -59,71 +43,29 @@ class Dialect(Protocol):
         ...
 
 
-class LoopbackServer:
-    """A running server. `url` is the base_url as the SDK takes it; `connections` counts sockets accepted."""
+class LoopbackServer(ThreadServer[Answer]):
+    """A running server. `url` is the base_url as the SDK takes it."""
 
     def __init__(self, dialect: Dialect, brain: Brain) -> None:
-        self.log: list[LoggedRequest] = []
+        super().__init__(_Connection)
         self.rejections: list[Rejected] = []
         self.brain = brain
-        self.disconnected = threading.Event()
-        self.hanging = threading.Event()
         self._dialect = dialect
         self._cache = PrefixCache()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), _Handler, self)
-        self.url = f"http://127.0.0.1:{self._http.server_port}{dialect.suffix}"
-
-    @contextmanager
-    def running(self) -> Iterator["LoopbackServer"]:
-        """Serve until the block ends; requests still hanging are let go."""
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._stop.set()
-            self.close()
-            thread.join()
-
-    def close(self) -> None:
-        """Listen no more: further connections are refused."""
-        self._http.shutdown()
-        self._http.server_close()
+        self.url = self.origin + dialect.suffix
 
     @property
     def models(self) -> list[str]:
         """The models asked to generate, in order."""
         return [_model(each) for each in self.log if "count" not in each.path and "input_tokens" not in each.path]
 
-    def respond(self, request: LoggedRequest) -> Answer:
-        """Log a request and answer it; one at a time, so that a brain may keep notes."""
-        with self._lock:
-            self.log.append(request)
-            try:
-                return self._dialect.answer(request, self.brain, self._cache)
-            except Rejected as no:
-                self.rejections.append(no)
-                return Answer(no.status, no.body, no.headers)
-
-    def wait_for_disconnect(self, connection: socket.socket) -> None:
-        """Say nothing until the client goes away."""
-        self.hanging.set()
-        connection.settimeout(0.01)
-        while not self._stop.is_set():
-            try:
-                if connection.recv(1) == b"":
-                    break
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-        self.disconnected.set()
-
-    def pause(self, seconds: float) -> bool:
-        """Wait between two bytes; True when the server is stopping."""
-        return self._stop.wait(seconds)
+    def answered(self, request: LoggedRequest) -> Answer:
+        """Answer in the vendor's protocol."""
+        try:
+            return self._dialect.answer(request, self.brain, self._cache)
+        except Rejected as no:
+            self.rejections.append(no)
+            return Answer(no.status, no.body, no.headers)
 
 
 def error_answer(say: Say, body: Any) -> Answer:
@@ -136,33 +78,8 @@ def _model(request: LoggedRequest) -> str:
     return named or request.path.rpartition("/models/")[2].partition(":")[0]
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: type["_Handler"], loopback: LoopbackServer) -> None:
-        super().__init__(address, handler)
-        self.loopback = loopback
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Http
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.loopback.respond(LoggedRequest("POST", self.path, headers, document))
-        try:
-            self._send(answer)
-        except OSError:
-            self.server.loopback.disconnected.set()
-
-    def _send(self, answer: Answer) -> None:
+class _Connection(Connection[Answer]):
+    def send(self, answer: Answer) -> None:
         content = json.dumps(answer.body).encode()
         wrong: dict[Fault, tuple[bytes, str]] = {
             "html": (b"<!doctype html><title>Sign in</title>", "text/html"),
@@ -172,43 +89,22 @@ class _Handler(BaseHTTPRequestHandler):
         }
         match answer.fault:
             case None:
-                self._whole(answer, content, "application/json")
+                self.whole(answer.status, content, answer.headers)
             case "reset":
-                self._reset()
+                self.tear()
             case "hang":
-                self.server.loopback.wait_for_disconnect(self.connection)
-                self.close_connection = True
+                self.hold()
             case "trickle":
                 self._trickle(answer, content)
             case fault:
-                self._whole(answer, *wrong[fault])
-
-    def _whole(self, answer: Answer, content: bytes, content_type: str) -> None:
-        self.send_response(answer.status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(content)))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _reset(self) -> None:
-        linger = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.close_connection = True
-        self.connection.close()
+                sent, content_type = wrong[fault]
+                self.whole(answer.status, sent, answer.headers, content_type)
 
     def _trickle(self, answer: Answer, content: bytes) -> None:
         """Send a byte now and then: no phase of the client's ever times out."""
-        self.send_response(answer.status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.server.loopback.hanging.set()
+        self.begin(answer.status, {"content-type": "application/json", "content-length": str(len(content))})
+        self.owner.hanging.set()
         for byte in content:
-            if self.server.loopback.pause(0.02):
+            if self.owner.pause(0.02):
                 return
             self.wfile.write(bytes([byte]))
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing: the log is `LoopbackServer.log`."""
