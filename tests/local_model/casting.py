@@ -66,7 +66,7 @@ class Production:
             yield
 
     def _stage(self, name: str) -> dict[str, Any]:
-        common = {"timeout": "25s", "retry_budget": 1, "max_output_tokens": 200}
+        common = {"timeout": "25s", "retry_budget": 1, "max_output_tokens": 100}
         if name not in self.real:
             return {**common, "vendor": "good", "model": name, "max_output_tokens": 4000}
         return {**common, "vendor": self.name, "model": MODEL, **self.stage}

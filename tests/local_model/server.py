@@ -14,7 +14,7 @@ import pytest
 
 from tests.clis.wire import CommandLineServer, Reply, Reset, Whole
 from tests.loopback.brain import Brain, Say, always
-from tests.loopback.wire import LoggedRequest
+from tests.loopback.serving import LoggedRequest
 
 PACKAGES = Path(__file__).parents[2] / ".cache" / "local-model" / "packages"
 SERVE = Path(__file__).with_name("serve.py")

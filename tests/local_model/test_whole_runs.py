@@ -10,7 +10,7 @@ from tests.local_model.server import front, real_server
 from tests.local_model.truth import attempts
 
 pytestmark = [pytest.mark.local_model, pytest.mark.docker, pytest.mark.timeout(150)]
-# A preset of SmolLM's makers, the model at its most certain, and far beyond what it was made for.
+# Seed and temperature: as the model's makers advise, as certain as it can be, and far beyond what it was made for.
 MOODS = [(1, 0.2), (2, 0.0), (3, 2.0)]
 
 
