@@ -47,6 +47,7 @@ class Production:
             most = _envelope(self.world.run("check", *words).stdout)
             document = self.world.document("run", *words)
         assert document["run_id"] is not None, document
+        assert document["status"] != "infrastructure", "nothing was broken but the model's mind"
         hold(self.world, document, before, most=most)
         self.events = self.world.events(document["run_id"])
         count(self.tally, document, self.events)

@@ -19,6 +19,8 @@ def serve(name: str, context: int) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_parallel = 1  # one request at a time has the whole context
+    # Two threads wait for each other at every step: on a busy machine that is six times slower than one.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_ctx = context
     params.cache_ram_mib = 256  # earlier prompts; the tests have few
     params.sampling.seed = 1
