@@ -33,6 +33,7 @@ def count(tally: Tally, document: Mapping[str, Any], events: list[dict[str, Any]
         failure = each["failure"] or {}
         tally[" ".join(("attempt", each["outcome"], failure.get("code") or "")).rstrip()] += 1
     tally.update(f"{event['kind']} {event['code']}" for event in events if event["kind"].startswith("gate."))
+    tally.update(f"tool {event['tool']}" for event in events if event["kind"] == "tool.called")
     tally.update(f"call {event['stop'] or event['error']}" for event in events if event["kind"] == "call.settled")
 
 

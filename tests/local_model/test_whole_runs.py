@@ -6,7 +6,7 @@ import pytest
 
 from tests.local_model.casting import chat, produce
 from tests.local_model.conftest import Tally
-from tests.local_model.server import front, real_server
+from tests.local_model.server import CALLS, front, real_server
 from tests.local_model.truth import attempts
 
 pytestmark = [pytest.mark.local_model, pytest.mark.docker, pytest.mark.timeout(150)]
@@ -32,7 +32,7 @@ def test_a_ticket_on_anthropics_messages(tmp_path: Path, tally: Tally, address: 
     made.run()
 
 
-@pytest.mark.parametrize("stage", ["planner", "coder", "reviewer"])
+@pytest.mark.parametrize("stage", ["planner", "coder"])
 def test_one_stage_of_a_good_team_on_a_server_without_tools(
     tmp_path: Path, tally: Tally, address: str, stage: str
 ) -> None:
@@ -41,6 +41,17 @@ def test_one_stage_of_a_good_team_on_a_server_without_tools(
         made = produce(tmp_path, tally, chat(refusing), real=(stage,), stage=patient)
         made.run()
     assert [words for event in made.events for words in event.get("adapted", ()) if "offered as text" in words]
+
+
+@pytest.mark.parametrize(("stage", "seed"), [("coder", 5), ("coder", 6), ("reviewer", 7)])
+def test_one_stage_of_a_good_team_that_does_nothing_but_call_tools(
+    tmp_path: Path, tally: Tally, address: str, stage: str, seed: int
+) -> None:
+    busy = {"temperature": 1.5, "timeout": "35s", "retry_budget": 0}
+    with front(address, tools=False, seed=seed, grammar=CALLS) as calling:
+        made = produce(tmp_path, tally, chat(calling), real=(stage,), stage=busy)
+        made.run()
+    assert [event for event in made.events if event["kind"] in {"tool.called", "gate.refused"}]
 
 
 def test_a_prompt_beyond_the_models_context_is_an_unusable_reply_in_every_protocol(
