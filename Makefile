@@ -5,10 +5,10 @@ export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
 CODE := pipeline stages sandbox tests benchmarks
 
-.PHONY: help setup engine image images demo test test-clis test-slow lint types format bench bench-sandbox bench-vendors capabilities lock clean
+.PHONY: help setup engine image images demo test test-clis test-local-model test-slow lint types format bench bench-sandbox bench-vendors capabilities lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.complete ## a virtual environment in .venv/ from the hash lock, with stagewright in it
 
@@ -33,6 +33,10 @@ test: images ## all tests, Docker tests included
 test-clis: image ## the real command-line programs against loopback servers; installs them into .cache/clis (needs Node)
 	@bin/clis
 	.venv/bin/python -m pytest -m clis tests/clis
+
+test-local-model: image ## whole runs with a real, small model; installs it and its server into .cache/local-model (125 MB)
+	@bin/local-model
+	.venv/bin/python -m pytest -m local_model tests/local_model
 
 test-slow: image ## the tests that take a minute or more
 	.venv/bin/python -m pytest -m slow

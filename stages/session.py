@@ -66,7 +66,7 @@ class Session:
         if reply.stop == "truncated":
             ceiling = self.context.output_tokens_ceiling
             if self.raised or self.limit >= ceiling:
-                raise _unusable("truncated", f"the reply was cut at {self.limit} output tokens")
+                raise _unusable("truncated", _where_cut(reply.usage.output, self.limit))
             self.raised = True
             self.limit = min(2 * self.limit, ceiling)
             return await self._ask()
@@ -178,6 +178,15 @@ def _arguments(call: ToolCall) -> Mapping[str, Any]:
     if call.arguments is None:
         raise BadArgumentsError(f"the arguments are not a JSON object: {excerpt(call.raw, _RAW_SHOWN)}")
     return call.arguments
+
+
+def _where_cut(output: int, limit: int) -> str:
+    if 0 < output < limit:
+        return (
+            f"the reply was cut after {output} output tokens, before its limit of {limit}: "
+            "the model's context is full, or its server has a limit of its own"
+        )
+    return f"the reply was cut at {limit} output tokens"
 
 
 def _unusable(code: str, message: str) -> _EndedError:

@@ -4,6 +4,7 @@ SDKs keep keys and requests in their exceptions; what is raised here has neither
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,11 @@ from pipeline.surface import Binding
 from stages.model import ErrorKind, ModelError
 
 T = TypeVar("T")
+_BEYOND_CONTEXT = re.compile(
+    r"context (length|window|size|limit)|maximum (prompt|input) length|(prompt|input) is too long"
+    r"|too many (input )?tokens",
+    re.IGNORECASE,
+)
 
 
 class Begun(Protocol):
@@ -114,6 +120,11 @@ def kind_of(status: int) -> ErrorKind:
     if status >= 500:
         return "server"
     return "bad_request" if status >= 300 else "protocol"
+
+
+def beyond_context(said: str) -> bool:
+    """Say whether a refused request's message means that it does not fit; servers with no code for it have words."""
+    return _BEYOND_CONTEXT.search(said) is not None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

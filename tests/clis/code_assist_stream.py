@@ -6,8 +6,8 @@ from typing import Any
 from stages.model import Usage
 from tests.clis.wire import Reply, Reset, Stream, Whole
 from tests.loopback.brain import Brain, Conversation, Say
+from tests.loopback.serving import LoggedRequest
 from tests.loopback.tokens import size
-from tests.loopback.wire import LoggedRequest
 
 _STOPS = {"truncated": "MAX_TOKENS", "refused": "SAFETY"}
 _LOADED = {

@@ -15,7 +15,8 @@ from tests.loopback.google import KEY as GOOGLE_KEY
 from tests.loopback.google import google_server
 from tests.loopback.openai import KEY as OPENAI_KEY
 from tests.loopback.openai import openai_server
-from tests.loopback.wire import LoggedRequest, LoopbackServer
+from tests.loopback.serving import LoggedRequest
+from tests.loopback.wire import LoopbackServer
 
 __all__ = [
     "ANTHROPIC_KEY",

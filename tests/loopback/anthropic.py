@@ -9,8 +9,9 @@ from stages.model import Usage
 from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
+from tests.loopback.serving import LoggedRequest
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
+from tests.loopback.wire import Answer, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "sk-ant-loopback-0123456789"
 VERSION = "2026-10-21"

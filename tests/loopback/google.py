@@ -10,8 +10,9 @@ from stages.model import Usage
 from tests.loopback import schemas
 from tests.loopback.brain import Brain, Conversation, Result, Say
 from tests.loopback.seal import seal
+from tests.loopback.serving import LoggedRequest
 from tests.loopback.tokens import PrefixCache, size
-from tests.loopback.wire import Answer, LoggedRequest, LoopbackServer, Rejected, Stream, error_answer, event, halves
+from tests.loopback.wire import Answer, LoopbackServer, Rejected, Stream, error_answer, event, halves
 
 KEY = "AIza-loopback-0123456789"
 NO_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # the documented stand-in for a call of another model

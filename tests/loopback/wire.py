@@ -1,30 +1,13 @@
-"""A small HTTP server in a thread: a log of requests, a client's disconnect noticed, and every way to break off."""
+"""A vendor's protocol served to its SDK: a brain answers, strictly, and every way to break off."""
 
 import json
-import socket
-import struct
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 from tests.loopback.brain import Brain, Fault, Say
+from tests.loopback.serving import Connection, LoggedRequest, ThreadServer
 from tests.loopback.tokens import PrefixCache
-
-PATIENCE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
-    """A request as it came: `json` is what `raw` says. Header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    json: Any
-    raw: bytes = b""
 
 
 class Rejected(Exception):  # noqa: N818 - it is the vendor's no, not an error of the server
@@ -87,38 +70,16 @@ class Dialect(Protocol):
         ...
 
 
-class LoopbackServer:
-    """A running server. `url` is the base_url as the SDK takes it; `connections` counts sockets accepted."""
+class LoopbackServer(ThreadServer[Answer]):
+    """A running server. `url` is the base_url as the SDK takes it."""
 
     def __init__(self, dialect: Dialect, brain: Brain) -> None:
-        self.log: list[LoggedRequest] = []
+        super().__init__(_Connection)
         self.rejections: list[Rejected] = []
         self.brain = brain
-        self.disconnected = threading.Event()
-        self.hanging = threading.Event()
         self._dialect = dialect
         self._cache = PrefixCache()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), _Handler, self)
-        self.url = f"http://127.0.0.1:{self._http.server_port}{dialect.suffix}"
-
-    @contextmanager
-    def running(self) -> Iterator["LoopbackServer"]:
-        """Serve until the block ends; requests still hanging are let go."""
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._stop.set()
-            self.close()
-            thread.join()
-
-    def close(self) -> None:
-        """Listen no more: further connections are refused."""
-        self._http.shutdown()
-        self._http.server_close()
+        self.url = self.origin + dialect.suffix
 
     @property
     def models(self) -> list[str]:
@@ -126,33 +87,13 @@ class LoopbackServer:
         asked = (each for each in self.log if each.method == "POST")
         return [_model(each) for each in asked if "count" not in each.path and "input_tokens" not in each.path]
 
-    def respond(self, request: LoggedRequest) -> Answer:
-        """Log a request and answer it; one at a time, so that a brain may keep notes."""
-        with self._lock:
-            self.log.append(request)
-            try:
-                return self._dialect.answer(request, self.brain, self._cache)
-            except Rejected as no:
-                self.rejections.append(no)
-                return Answer(no.status, no.body, no.headers)
-
-    def wait_for_disconnect(self, connection: socket.socket) -> None:
-        """Say nothing until the client goes away."""
-        self.hanging.set()
-        connection.settimeout(0.01)
-        while not self._stop.is_set():
-            try:
-                if connection.recv(1) == b"":
-                    break
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-        self.disconnected.set()
-
-    def pause(self, seconds: float) -> bool:
-        """Wait between two bytes; True when the server is stopping."""
-        return self._stop.wait(seconds)
+    def answered(self, request: LoggedRequest) -> Answer:
+        """Answer in the vendor's protocol."""
+        try:
+            return self._dialect.answer(request, self.brain, self._cache)
+        except Rejected as no:
+            self.rejections.append(no)
+            return Answer(no.status, no.body, no.headers)
 
 
 def error_answer(say: Say, body: Any) -> Answer:
@@ -165,44 +106,8 @@ def _model(request: LoggedRequest) -> str:
     return named or request.path.rpartition("/models/")[2].partition(":")[0]
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: type["_Handler"], loopback: LoopbackServer) -> None:
-        super().__init__(address, handler)
-        self.loopback = loopback
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are sent apart; the body must not wait for the client's ACK
-    server: _Http
-
-    def handle(self) -> None:
-        with suppress(ConnectionResetError):  # a client that has seen enough
-            super().handle()
-
-    def do_GET(self) -> None:
-        self._take("GET")
-
-    def do_POST(self) -> None:
-        self._take("POST")
-
-    def _take(self, method: str) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.loopback.respond(LoggedRequest(method, self.path, headers, document, body))
-        try:
-            self._send(answer)
-        except OSError:
-            self.server.loopback.disconnected.set()
-
-    def _send(self, answer: Answer) -> None:
+class _Connection(Connection[Answer]):
+    def send(self, answer: Answer) -> None:
         content = json.dumps(answer.body).encode()
         streamed = b"".join(answer.stream.events) if answer.stream else None
         wrong: dict[Fault, tuple[bytes, str]] = {
@@ -215,42 +120,28 @@ class _Handler(BaseHTTPRequestHandler):
             case None if streamed is not None:
                 self._events(answer, streamed)
             case None:
-                self._whole(answer, content, "application/json")
+                self.whole(answer.status, content, answer.headers)
             case "reset":
-                self._reset()
+                self.tear()
             case "hang":
-                self.server.loopback.wait_for_disconnect(self.connection)
-                self.close_connection = True
+                self.hold()
             case "trickle":
                 self._trickle(answer, streamed or content)
             case "stream_open":
                 assert answer.stream is not None, "only a streamed reply can stay open"
                 self._events(answer, b"".join(answer.stream.events), ends=False)
-                self.server.loopback.wait_for_disconnect(self.connection)
-                self.close_connection = True
+                self.hold()
             case "stream_cut" | "stream_eof" | "stream_error" | "stream_garbage" | "stream_reset" | "stream_stall":
                 assert answer.stream is not None, "only a streamed reply breaks off like that"
                 self._broken(answer, answer.stream, answer.fault)
             case fault:
-                self._whole(answer, *wrong[fault])
-
-    def _whole(self, answer: Answer, content: bytes, content_type: str) -> None:
-        self.send_response(answer.status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(content)))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
+                sent, content_type = wrong[fault]
+                self.whole(answer.status, sent, answer.headers, content_type)
 
     def _events(self, answer: Answer, content: bytes, *, ends: bool = True) -> None:
         """Send events in chunks, each its own packet where the answer says how long it may be."""
-        self.send_response(answer.status)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
+        head = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
+        self.begin(answer.status, {**head, **answer.headers})
         step = answer.piece or max(1, len(content))
         for at in range(0, len(content), step):
             chunk = content[at : at + step]
@@ -266,28 +157,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._events(answer, begun + after.get(fault, b""), ends=fault in {"stream_cut", "stream_error"})
         self.close_connection = True
         if fault == "stream_stall":
-            self.server.loopback.wait_for_disconnect(self.connection)
+            self.owner.wait_for_disconnect(self.connection)
         elif fault == "stream_reset":
-            self._reset()
-
-    def _reset(self) -> None:
-        linger = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.close_connection = True
-        self.connection.close()
+            self.tear()
 
     def _trickle(self, answer: Answer, content: bytes) -> None:
         """Send a little now and then: no phase of the client's ever times out."""
-        self.send_response(answer.status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.server.loopback.hanging.set()
+        self.begin(answer.status, {"content-type": "application/json", "content-length": str(len(content))})
+        self.owner.hanging.set()
         step = answer.piece or 1
         for at in range(0, len(content), step):
-            if self.server.loopback.pause(0.02):
+            if self.owner.pause(0.02):
                 return
             self.wfile.write(content[at : at + step])
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing: the log is `LoopbackServer.log`."""

@@ -1,6 +1,7 @@
 """One attempt's conversation, sentence by sentence."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sandbox.base import Sandbox, SandboxLostError
 from stages.artifacts import Finish, Frozen
 from stages.contract import StageResult
-from stages.model import ModelTurn, ToolCall, UserTurn
+from stages.model import ModelTurn, ToolCall, Usage, UserTurn
 from stages.session import converse
 from stages.tool import RefusedError, StageTool
 from tests.fakes.conversation import RecordingObserver, ScriptedModel, call, contents, reply
@@ -217,6 +218,22 @@ async def test_a_reply_cut_again_is_unusable(replies: list[Any], ceiling: int) -
     assert result.failure is not None
     assert result.failure.code == "truncated"
     assert not bench.model.replies
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (229, "after 229 output tokens, before its limit of 1000: the model's context is full"),
+        (1000, "the reply was cut at 1000 output tokens"),
+        (0, "the reply was cut at 1000 output tokens"),
+    ],
+    ids=["before the limit", "at the limit", "unknown"],
+)
+async def test_a_cut_reply_says_where_it_was_cut(output: int, said: str) -> None:
+    cut = replace(reply(stop="truncated"), usage=Usage(9000, output=output))
+    result = await Bench(cut, max_output_tokens=1000, output_tokens_ceiling=1000).run()
+    assert result.failure is not None
+    assert said in result.failure.message
 
 
 async def test_a_model_that_refuses_is_unusable() -> None:

@@ -5,7 +5,15 @@ from typing import Any
 
 import anthropic
 
-from pipeline.vendors._wire import excerpt, garbage, kind_of, refused_before_generation, retry_after, transport_error
+from pipeline.vendors._wire import (
+    beyond_context,
+    excerpt,
+    garbage,
+    kind_of,
+    refused_before_generation,
+    retry_after,
+    transport_error,
+)
 from stages.model import ErrorKind, ModelError
 
 _TYPES: dict[str, ErrorKind] = {
@@ -67,6 +75,6 @@ def _kind(error: anthropic.APIStatusError, said: str) -> ErrorKind:
         return "overloaded"
     if status == 400 and ("usage limits" in text or "credit balance" in text):
         return "billing"
-    if status == 400 and ("prompt is too long" in text or "exceed context limit" in text):
+    if status == 400 and beyond_context(said):
         return "too_large"
     return kind_of(status)

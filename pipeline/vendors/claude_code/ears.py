@@ -4,7 +4,6 @@ A reply that was cut, refused or empty makes the program ask again by itself; it
 had begun all the same is charged by an estimate.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,8 @@ from typing import Any
 
 from pipeline.vendors._command_line import Answer
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import excerpt, kind_of, refused_before_generation
+from pipeline.vendors._hearing import answered_with, object_of
+from pipeline.vendors._wire import excerpt, kind_of
 from pipeline.vendors.anthropic.reply import usage as usage_of
 from stages.model import ErrorKind, ModelError, StopReason, Usage
 
@@ -42,12 +42,7 @@ class ClaudeEars:
 
     def said(self, line: str) -> bool:
         """Take one JSON line; True once the reply is whole and the program would go on by itself."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return False
-        if not isinstance(event, dict):
-            return False
+        event = object_of(line)
         match event.get("type"):
             case "system" if event.get("status") == "requesting":
                 self.asked += 1
@@ -120,11 +115,8 @@ class ClaudeEars:
         if not self.result and status is None:
             return ModelError("protocol", f"claude gave no answer: {said}")
         if isinstance(status, int):
-            generated = not refused_before_generation(status)
             message = f"claude was answered {status}: {said}"
-            return ModelError(
-                _kind(status, said), message, retry_after=self._reset(), generated=generated, status=status
-            )
+            return answered_with(status, message, kind=_kind(status, said), retry_after=self._reset())
         return _without_status(self.result, said)
 
     def _reset(self) -> float | None:

@@ -1,6 +1,5 @@
 """Reads what `codex exec --json` says: the last message of the agent is the answer, and failures are but sentences."""
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -10,7 +9,8 @@ from typing import Any
 
 from pipeline.vendors._command_line import Answer
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import excerpt, kind_of, refused_before_generation
+from pipeline.vendors._hearing import answered_with, object_of
+from pipeline.vendors._wire import excerpt
 from pipeline.vendors.codex.requests import Requests
 from pipeline.vendors.codex.reset import seconds_until
 from stages.model import ErrorKind, ModelError, StopReason, Usage
@@ -49,12 +49,7 @@ class CodexEars:
 
     def said(self, line: str) -> bool:
         """Take one JSON line; True where the program begins to act by itself."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return False
-        if not isinstance(event, dict):
-            return False
+        event = object_of(line)
         match event.get("type"):
             case "thread.started":
                 self.id = str(event.get("thread_id", ""))
@@ -116,9 +111,7 @@ class CodexEars:
         message = f"codex: {excerpt(said)}"
         status = _STATUS.search(said)
         if status:
-            number = int(status["status"])
-            generated = not refused_before_generation(number)
-            return ModelError(kind_of(number), message, generated=generated, status=number)
+            return answered_with(int(status["status"]), message)
         for pattern, kind, generated in _WORDS:
             if re.search(pattern, said, re.IGNORECASE):
                 wait = seconds_until(said, self.clock()) if kind == "rate_limit" else None
@@ -130,11 +123,8 @@ class CodexEars:
 
 def _is_refused_request(said: str) -> bool:
     """Say whether a sentence is the body of a 400, which is all the program tells of one."""
-    try:
-        body = json.loads(said)
-    except ValueError:
-        return False
-    return isinstance(body, dict) and ("error" in body or "detail" in body)
+    body = object_of(said)
+    return "error" in body or "detail" in body
 
 
 def _usage(said: dict[str, Any]) -> Usage:

@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 from pipeline.errors import InfrastructureError
 from pipeline.surface import Api, Binding
 from pipeline.vendors.compatible.chat import ChatModel, adapted
-from pipeline.vendors.compatible.dialect import Dialect
+from pipeline.vendors.compatible.dialect import OPENAI, Dialect
+from pipeline.vendors.compatible.errors import translate as of_a_server
 from pipeline.vendors.openai.adapter import OpenAIModel
 from pipeline.vendors.openai.client import client
+from pipeline.vendors.openai.errors import translate as of_openai
 from stages.model import Model, ModelError, Reply, Request
 
 SWITCHED = "it does not speak the Responses API: chat completions are used"
@@ -28,7 +30,7 @@ def chosen(
         raise InfrastructureError(f"no address is known for the model {binding.model}; set its vendor's base_url")
     connection = client(binding, base_url, key_header)
     chat = ChatModel(connection, binding, base_url, dialect)
-    responses = OpenAIModel(connection, binding)
+    responses = OpenAIModel(connection, binding, of_openai if dialect is OPENAI else of_a_server)
     match api:
         case "chat":
             return chat

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.vendors._command_line import Answer
 from pipeline.vendors._counts import count
-from pipeline.vendors._wire import excerpt, kind_of, refused_before_generation
+from pipeline.vendors._hearing import answered_with, object_of
+from pipeline.vendors._wire import excerpt
 from stages.model import ErrorKind, ModelError, StopReason, Usage
 
 _TRIES_AGAIN = re.compile(r"Attempt \d+ failed.*?Retrying", re.DOTALL)
@@ -42,12 +43,7 @@ class GeminiEars:
 
     def said(self, line: str) -> bool:
         """Take one JSON line; it never ends the program."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return False
-        if not isinstance(event, dict):
-            return False
+        event = object_of(line)
         match event.get("type"):
             case "init":
                 self.id = str(event.get("session_id", ""))
@@ -130,9 +126,8 @@ def _api_error(said: str, code: int | None) -> ModelError:
         return ModelError("rate_limit", message, retry_after=wait, generated=False, status=429)
     if status is None:
         return ModelError("network" if re.search(r"fetch failed|ECONN|socket", text) else "protocol", message)
-    kind: ErrorKind = "too_large" if status == 400 and "token" in text and "exceed" in text else kind_of(status)
-    generated = not refused_before_generation(status)
-    return ModelError(kind, message, retry_after=wait, generated=generated, status=status)
+    kind: ErrorKind | None = "too_large" if status == 400 and "token" in text and "exceed" in text else None
+    return answered_with(status, message, kind=kind, retry_after=wait)
 
 
 def _attempt_failed(complaint: str) -> ModelError:
@@ -141,9 +136,7 @@ def _attempt_failed(complaint: str) -> ModelError:
     status, delay = _STATUS.search(first), _DELAY.search(complaint)
     message = f"gemini: {excerpt(first)}"
     if status:
-        number = int(status["status"])
-        generated = not refused_before_generation(number)
-        return ModelError(kind_of(number), message, retry_after=_wait(complaint), generated=generated, status=number)
+        return answered_with(int(status["status"]), message, retry_after=_wait(complaint))
     if delay:
         wait = _wait(first) or int(delay["milliseconds"]) / 1000
         return ModelError("rate_limit", message, retry_after=wait, generated=False, status=429)

@@ -2,7 +2,15 @@
 
 import openai
 
-from pipeline.vendors._wire import excerpt, garbage, kind_of, refused_before_generation, retry_after, transport_error
+from pipeline.vendors._wire import (
+    beyond_context,
+    excerpt,
+    garbage,
+    kind_of,
+    refused_before_generation,
+    retry_after,
+    transport_error,
+)
 from stages.model import ErrorKind, ModelError
 
 _BILLING = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -47,4 +55,5 @@ def _kind(error: openai.APIStatusError, said: str) -> ErrorKind:
     # A single request above the limit per minute is answered with a 429 that no waiting can help.
     if code in _TOO_LARGE or (error.status_code == 429 and "request too large" in said.lower()):
         return "too_large"
-    return kind_of(error.status_code)
+    kind = kind_of(error.status_code)
+    return "too_large" if kind == "bad_request" and beyond_context(said) else kind

@@ -1,0 +1,1 @@
+"""A real model, small enough to run anywhere and too small to be of use, in the place of a vendor."""
