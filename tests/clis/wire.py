@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from typing import Any
 
 from tests.loopback.brain import Brain
@@ -35,7 +36,14 @@ class Reset:
     """No answer: the connection is torn."""
 
 
-Reply = Whole | Stream | Reset
+@dataclass(frozen=True, slots=True)
+class Piped:
+    """What another server says, passed on as it arrives; its connection is closed with ours."""
+
+    source: HTTPResponse
+
+
+Reply = Whole | Stream | Reset | Piped
 # A protocol answers one request; None stands for a path it does not know.
 Protocol = Callable[[LoggedRequest, Brain], Reply | None]
 
@@ -77,6 +85,8 @@ class _Connection(Connection[Reply]):
                 self._stream(answer)
             case Reset():
                 self.tear()
+            case Piped():
+                self._pipe(answer.source)
 
     def _stream(self, reply: Stream) -> None:
         self.begin(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
@@ -86,6 +96,13 @@ class _Connection(Connection[Reply]):
         if reply.hang:
             self.hold()
         else:
+            self._chunk(b"")
+
+    def _pipe(self, source: HTTPResponse) -> None:
+        with source:
+            self.begin(200, {"content-type": source.headers["content-type"], "transfer-encoding": "chunked"})
+            while content := source.read1(65_536):
+                self._chunk(content)
             self._chunk(b"")
 
     def _chunk(self, content: bytes) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clis.wire import CommandLineServer, Reply, Reset, Whole
+from tests.clis.wire import CommandLineServer, Piped, Reply, Reset, Whole
 from tests.loopback.brain import Brain, Say, always
 from tests.loopback.serving import LoggedRequest
 
@@ -87,8 +87,7 @@ def front(address: str, *, seed: int, tools: bool = True, **sampling: str) -> It
 def _forwarded(url: str, body: object) -> Reply:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request) as reply:
-            return Whole(json.load(reply))
+        return Piped(urllib.request.urlopen(request))
     except urllib.error.HTTPError as no:
         with no:
             return Whole(json.load(no), no.code)
