@@ -157,6 +157,7 @@ def _cut_off(attempt: AttemptStarted) -> AttemptEnded:
         cause=attempt.cause,
         outcome="stopped",
         failure=Failure(kind="interrupted", message="the process ended during this attempt"),
+        fallback=attempt.fallback,
     )
 
 
