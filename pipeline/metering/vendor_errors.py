@@ -77,8 +77,11 @@ def with_fallback(reaction: Reaction, error: ModelError, *, now: float) -> React
 
     `now` is UTC seconds since the epoch. Nothing that the vendor answered leads to it: it is not for quality.
     """
-    if error.kind not in _OUTAGES:
-        return reaction
+    return elsewhere(reaction, now=now) if error.kind in _OUTAGES else reaction
+
+
+def elsewhere(reaction: Reaction, *, now: float) -> Reaction:
+    """Return what to do in an outage where a fallback is left; `now` is UTC seconds since the epoch."""
     match reaction:
         case Stop(reason):
             return FallBack(reason)

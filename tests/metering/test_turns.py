@@ -188,6 +188,29 @@ async def test_a_vendor_set_aside_beyond_the_deadline_stops_the_run(books: Desk)
         await stage.model.complete(request())
 
 
+def probed(books: Desk) -> None:
+    """Set the vendor aside and begin the call that finds out whether it is back, which takes long."""
+    set_aside(books)
+    books.clock.advance(30)
+    others_call(books)
+
+
+async def test_a_probe_that_takes_longer_than_the_attempt_has_is_an_outage_and_no_timeout(books: Desk) -> None:
+    probed(books)
+    stage = Stage(books, seconds=50)
+    with pytest.raises(VendorStopError, match="another call is finding out whether it is back"):
+        await stage.model.complete(request())
+    assert sum(books.clock.slept) == 45
+
+
+async def test_a_probe_that_takes_long_is_not_waited_for_where_there_is_a_fallback(books: Desk) -> None:
+    probed(books)
+    stage = Stage(books, may_fall_back=True)
+    with pytest.raises(FallbackDueError, match="the wait is 35 s already"):
+        await stage.model.complete(request())
+    assert stage.raw.asked == []
+
+
 async def test_an_attempt_falls_back_after_the_second_failed_try_with_the_time_it_has_left(books: Desk) -> None:
     stage = Stage(books, refusal("network"), refusal("network"), may_fall_back=True)
     with pytest.raises(FallbackDueError, match=r"it failed 2 times") as due:
