@@ -16,7 +16,6 @@ from pipeline.memory import breaker, calls, lanes, scopes, settlement, turns
 from pipeline.memory.asking import Ask, Uncounted, Waiting
 from pipeline.memory.budget import Balance, Grant, Hold, Open, Scope, charges, decide, run_scope, usd_text
 from pipeline.memory.calls import CallRow, Reservation, Seat
-from pipeline.memory.changed import Changed
 from pipeline.memory.database import CALL, Store
 from pipeline.memory.journal import Journal
 from pipeline.memory.pace import Clear, Lane, Named, NotYet
@@ -51,7 +50,7 @@ class Ledger:
         self._works = works
         self._run = journal.run_id
         self._names: tuple[str, ...] = ()
-        self.changed = Changed(store.bell)
+        self.changed = store.changed
 
     def open_scopes(self, caps: Sequence[Scope]) -> None:
         """Put caps in force. One that was raised lets a run whose breaker opened go on.
