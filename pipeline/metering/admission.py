@@ -179,8 +179,9 @@ class Admission:
                 raise ending(terms.seat, found.error, final, seconds_left=remaining)
 
     async def _wait_for_room(self) -> None:
-        # Never longer than half of what is left: the deadline is moved after each wait, before it can pass.
+        # Never longer than half of what is left: the deadline is moved after each wait, before it can pass. What the
+        # wait took is read off the deadline itself: the clock on the wall may be set meanwhile.
         terms = self._terms
-        began = terms.clock()
-        await terms.ledger.changed.wait(min(LOOK_AGAIN, terms.remaining() / 2), terms.sleep)
-        terms.deadline.extend(terms.clock() - began)
+        before = terms.remaining()
+        await terms.ledger.changed.wait(min(LOOK_AGAIN, before / 2), terms.sleep)
+        terms.deadline.extend(before - terms.deadline.remaining())

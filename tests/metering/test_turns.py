@@ -14,7 +14,7 @@ from pipeline.memory.ledger import Ask, Reservation, Seat
 from pipeline.memory.pace import MOST_FAILURES, Lane
 from pipeline.metering.metered_model import FallbackDueError, MeteredModel, VendorStopError
 from stages.model import ErrorKind, ModelError
-from tests.fakes.clock import FakeDeadline
+from tests.fakes.clock import FakeClock, FakeDeadline
 from tests.fakes.model import Answer, ScriptedModel, reply, request
 from tests.state.seats import Desk, desk
 
@@ -106,6 +106,7 @@ async def test_a_rate_that_is_used_up_beyond_the_deadline_parks(books: Desk) -> 
     with pytest.raises(ParkedError, match=r"vendors\.scripted\.tokens_per_minute \(1_000\) is used up") as parked:
         await stage.model.complete(request())
     assert parked.value.resume_at == books.clock() + 360
+    assert str(parked.value).endswith("the attempt's timeout passes before 2025-11-20 10:06:00 UTC")
     assert stage.raw.asked == []
 
 
@@ -146,6 +147,32 @@ async def test_room_that_never_comes_ends_with_the_attempts_deadline(books: Desk
         await stage.model.complete(request())
     assert stage.raw.asked == []
     assert books.clock.slept == [5.0, 5.0, 2.0]
+
+
+@pytest.mark.parametrize("jump", [-3_600, 0, 36_000])
+async def test_a_clock_that_is_set_while_a_call_waits_for_room_moves_no_deadline(jump: float, tmp_path: Path) -> None:
+    with desk(tmp_path) as books:
+        books.cap(tokens=7_000)
+        other, steady = others_call(books), FakeClock()
+        deadline, raw = FakeDeadline(steady, 300), ScriptedModel([reply()])
+
+        async def sleep(seconds: float) -> None:
+            books.clock.advance(seconds + jump)
+            await steady.sleep(seconds)
+            books.ledger.release(other, refusal("rate_limit"))
+
+        model = MeteredModel(
+            raw.open,
+            ledger=books.ledger,
+            seat=SEAT,
+            pricing=None,
+            deadline=deadline,
+            clock=books.clock,
+            sleep=sleep,
+            lane=LANE,
+        )
+        await model.complete(request())
+        assert deadline.extended == sum(steady.slept)
 
 
 async def test_a_named_time_is_waited_for_without_asking_the_vendor(books: Desk) -> None:
