@@ -26,12 +26,11 @@ def traffic(connection: Connection, lane: Lane, now: datetime, works: Callable[[
     """
     rows = _rows(connection, lane, now.timestamp())
     at = {bucket.unit: bucket.at for bucket in _buckets(rows, lane) if bucket.per_minute == _limit(lane, bucket.unit)}
-    named = rows.get(_named(lane))
     return Traffic(
         in_flight=_in_flight(connection, lane, now, works),
         requests_at=at.get("requests", 0.0),
         tokens_at=at.get("tokens", 0.0),
-        named=Named(named.at, named.fields["kind"]) if named else Named(),
+        named=_word(rows, lane),
         health=_alive(connection, _health(rows), works),
     )
 
@@ -73,8 +72,7 @@ def name_time(connection: Connection, lane: Lane, named: Named, now: float) -> N
 
 def named_time(connection: Connection, lane: Lane, now: float) -> Named:
     """Return what the vendor said last of when this model answers again."""
-    row = _rows(connection, lane, now).get(_named(lane))
-    return Named(row.at, row.fields["kind"]) if row else Named()
+    return _word(_rows(connection, lane, now), lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +125,11 @@ def _alive(connection: Connection, health: Health, works: Callable[[str], bool])
     call = connection.execute(wanted).one_or_none()
     under_way = call is not None and call.state == "held" and works(call.run)
     return health if under_way else pace.unheard(health, health.probing)
+
+
+def _word(rows: Mapping[str, Row[Any]], lane: Lane) -> Named:
+    row = rows.get(_named(lane))
+    return Named(row.at, row.fields["kind"], row.fields.get(WRITTEN, 0.0)) if row else Named()
 
 
 def _named(lane: Lane) -> str:

@@ -56,10 +56,11 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Until when a model's vendor said it would not answer, and with which error."""
+    """Until when a model's vendor said it would not answer, with which error, and when it said so."""
 
     until: float = 0.0
     kind: ErrorKind = "rate_limit"
+    said: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

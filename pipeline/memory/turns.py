@@ -40,11 +40,12 @@ def settled(connection: Connection, reservation: Reservation, outcome: Outcome, 
     lane = reservation.lane
     if lane is None:
         return
-    unused = reservation.tokens - outcome.usage.counted
-    lanes.give_back(connection, lane, unused, begun=reservation.started.timestamp(), now=now)
+    begun, unused = reservation.started.timestamp(), reservation.tokens - outcome.usage.counted
+    lanes.give_back(connection, lane, unused, begun=begun, now=now)
     if outcome.reply is not None:
         lanes.change_health(connection, lane, pace.answered, now)
-        if lanes.named_time(connection, lane, now).until > now:
+        named = lanes.named_time(connection, lane, now)
+        if named.until > now and named.said <= begun:
             lanes.name_time(connection, lane, Named(), now)
         return
     _heard(connection, reservation, outcome.failure, now)

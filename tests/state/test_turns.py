@@ -163,7 +163,7 @@ def test_a_time_the_vendor_named_holds_for_all_runs_and_for_that_model_alone(mac
     now = machine.desk.clock()
     one.fail(one.begin(LANE), "rate_limit", retry_after=18_000)
     assert other.held_up(LANE) == NotYet(now + 18_000, "named", "rate_limit")
-    assert other.ledger.named_time(LANE) == Named(now + 18_000, "rate_limit")
+    assert other.ledger.named_time(LANE) == Named(now + 18_000, "rate_limit", said=now)
     assert isinstance(other.ask(replace(LANE, model="large")), Reservation)
     assert isinstance(other.ask(replace(LANE, address="http://127.0.0.1:1/v1")), Reservation)
 
@@ -175,6 +175,16 @@ def test_an_answer_to_a_call_that_insisted_takes_the_named_time_back(machine: Ma
     assert isinstance(asked, Reservation)
     other.answer(asked)
     one.begin(LANE)
+
+
+def test_an_answer_to_a_call_of_before_does_not_take_the_named_time_back(machine: Machine) -> None:
+    one, other, clock = machine.run(1), machine.run(2), machine.desk.clock
+    early = other.begin(LANE)
+    clock.advance(10)
+    one.fail(one.begin(LANE), "rate_limit", retry_after=18_000)
+    clock.advance(10)
+    other.answer(early)
+    assert one.held_up(LANE).why == "named"
 
 
 @pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), 1e12, 1e300, -1.0, 0.0, None])
