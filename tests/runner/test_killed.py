@@ -132,3 +132,14 @@ def test_a_run_that_dies_around_its_fallback_tells_of_each_stretch(tmp_path: Pat
         assert sum(attempt.spending.calls for attempt in told.attempts) == told.spending.calls
     finally:
         scenario.store.close()
+
+
+def test_a_resume_with_other_fallbacks_does_not_go_on_with_what_had_the_outage(tmp_path: Path) -> None:
+    scenario = killed_at(tmp_path, "attempt.ended", 2, outage)
+    try:
+        swapped = StageSettings(name="coder", rungs=(rung("elsewhere", fallback=(rung("coder"),)),), retry_budget=1)
+        assert scenario.resume(coder=swapped).status == "solved"
+        coder = read_run(scenario.store, scenario.run_id).account.of("coder")
+        assert [(each.started.number, each.started.model) for each in coder] == [(1, "coder"), (2, "elsewhere")]
+    finally:
+        scenario.store.close()
