@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.events import RunEnded
 from pipeline.memory.database import Store
 from pipeline.memory.lookup import add_run_argument, found, state_words
 from pipeline.options import add_state_options, state_dir
@@ -20,10 +20,10 @@ from pipeline.running.conduct import (
     real_seams,
     tell,
 )
-from pipeline.running.opening import Place, Resumption, resumed_run
-from pipeline.running.resumption import Given, resumption
+from pipeline.running.opening import Place, resumed_run
+from pipeline.running.resumption import Given, GoingOn, resumption
 from pipeline.running.run import Seams
-from pipeline.running.waiting import wait_for, wait_through
+from pipeline.running.waiting import NOTHING, wait_through
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,25 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
     given = Given(arguments.config, tuple(arguments.set), arguments.guidance)
     with found(arguments, os.environ) as (store, run_id):
         going_on = resumption(store, run_id, given, os.environ)
-        for line in going_on.notes:
-            sys.stderr.write(f"{line}\n")
-        return _execute(store, run_id, going_on.resumption, arguments)
+        return _execute(store, run_id, given, going_on, arguments)
 
 
-def _execute(store: Store, run_id: str, going_on: Resumption, arguments: argparse.Namespace) -> int:
-    folder = state_dir(arguments, os.environ)
+def _execute(store: Store, run_id: str, given: Given, going_on: GoingOn, arguments: argparse.Namespace) -> int:
+    folder, keep = state_dir(arguments, os.environ), arguments.keep_sandbox
     output = Output.of(arguments)
-    with live_view(going_on.settings.limits) as view:
+    with live_view(going_on.resumption.settings.limits) as view:
         place, seams = Place(store, folder, output.listener(view)), real_seams(view)
-        if not arguments.wait or _has_come(store, run_id, seams):
-            with resumed_run(place, run_id, going_on, seams) as opened:
-                ended = conduct(replace(opened, keep_sandbox=arguments.keep_sandbox))
-            if arguments.wait:
-                wait_through(place, run_id, ended, seams, os.environ, keep_sandbox=arguments.keep_sandbox)
+        ended = read_run(store, run_id).account.ended if arguments.wait else None
+        if ended is None or ended.status != "parked":
+            ended, given = _gone_on(place, run_id, going_on, seams, keep_sandbox=keep), NOTHING
+        if arguments.wait:
+            wait_through(place, run_id, ended, seams, os.environ, given=given, keep_sandbox=keep)
     return tell(store, run_id, output, folder, state_words(arguments))
 
 
-def _has_come(store: Store, run_id: str, seams: Seams) -> bool:
-    """Sleep through a parked run's time; return False when that was interrupted."""
-    ended = read_run(store, run_id).account.ended
-    return ended is None or ended.status != "parked" or wait_for(ended, seams)
+def _gone_on(place: Place, run_id: str, going_on: GoingOn, seams: Seams, *, keep_sandbox: bool) -> RunEnded:
+    for line in going_on.notes:
+        seams.say(line)
+    with resumed_run(place, run_id, going_on.resumption, seams) as opened:
+        return conduct(replace(opened, keep_sandbox=keep_sandbox))

@@ -113,7 +113,9 @@ def _fallbacks(stage: StageDraft, report: Report) -> None:
             if one.model is not None and _served(one) in seen and one.key not in said:
                 said.add(one.key)
                 message = f"{'/'.join(_served(one))} is what it stands in for, in {rung.key} or before it"
-                report.refuse("SW217", one.where("model"), message, "name another vendor or model, or remove it")
+                inherited = not one.key.startswith(f"{rung.key}.")
+                own = f", or write {rung.where('fallback')} (`[]` for none)" if inherited else ""
+                report.refuse("SW217", one.where("model"), message, f"name another vendor or model, or remove it{own}")
             seen.add(_served(one))
 
 

@@ -13,11 +13,11 @@ class Changed:
     def __init__(self, bell: Doorbell) -> None:
         self._waiting: set[anyio.Event] = set()
         self._bell = bell
+        self._at_the_bell = anyio.Lock()
 
     def announce(self) -> None:
         """Wake everybody who waits now."""
-        for event in self._waiting:
-            event.set()
+        self._wake()
         self._bell.ring()
 
     async def wait(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
@@ -33,19 +33,24 @@ class Changed:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_set_after, event, seconds, sleep)
-                tasks.start_soon(_set_when_rung, event, self._bell)
+                tasks.start_soon(self._listen)
                 await event.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._waiting.discard(event)
 
+    async def _listen(self) -> None:
+        """Wake everybody when it rings. One waiter at a time stands at the bell; one that leaves hands over."""
+        if self._bell.number is None:
+            return
+        async with self._at_the_bell:
+            await anyio.wait_readable(self._bell.number)
+            self._bell.quieten()
+            self._wake()
 
-async def _set_when_rung(event: anyio.Event, bell: Doorbell) -> None:
-    if bell.number is None:
-        return
-    await anyio.wait_readable(bell.number)
-    bell.quieten()
-    event.set()
+    def _wake(self) -> None:
+        for event in self._waiting:
+            event.set()
 
 
 async def _set_after(event: anyio.Event, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:

@@ -38,6 +38,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipeline.errors import InfrastructureError, UsageError
+from pipeline.memory.changed import Changed
 from pipeline.memory.doorbell import Doorbell
 
 BUSY_MILLISECONDS = 30_000
@@ -130,7 +131,8 @@ class Store:
 
     def __init__(self, engine: Engine, bell: Doorbell) -> None:
         self.engine = engine
-        self.bell = bell
+        self.changed = Changed(bell)
+        self._bell = bell
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 
     @contextmanager
@@ -164,7 +166,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
-        self.bell.close()
+        self._bell.close()
         self.engine.dispose()
 
     @contextmanager

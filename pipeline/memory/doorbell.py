@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _DESCRIPTORS = Path("/proc/self/fd")  # a way to a folder that is short enough for a socket's name, on Linux
@@ -26,9 +26,12 @@ class Doorbell:
         """Put up a bell of our own; return False when there was one already, or none can be had."""
         if self._own is not None:
             return False
-        own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        own.setblocking(False)
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError:
+            return False
+        own.setblocking(False)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _short(self._folder) as folder:
@@ -51,17 +54,12 @@ class Doorbell:
                 self._own.recv(1)
 
     def ring(self) -> None:
-        """Ring at every process that listens; remove the bells of those that are gone."""
-        try:
-            names = [bell.name for bell in self._folder.iterdir() if bell.name != self._name]
-        except OSError:
-            return
-        if not names:
-            return
-        with _short(self._folder) as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            for name in names:
-                self._ring_one(sender, folder, name)
+        """Ring at every process that listens; remove the bells of those that are gone.
+
+        What cannot be reached looks now and then: a call that was charged must never fail because of its ring.
+        """
+        with contextlib.suppress(OSError):
+            self._ring_all([bell.name for bell in self._folder.iterdir() if bell.name != self._name])
 
     def close(self) -> None:
         """Take our own bell down."""
@@ -69,6 +67,14 @@ class Doorbell:
             (self._folder / self._name).unlink(missing_ok=True)
             self._own.close()
             self._own = None
+
+    def _ring_all(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        with _short(self._folder) as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            for name in names:
+                self._ring_one(sender, folder, name)
 
     def _ring_one(self, sender: socket.socket, folder: str, name: str) -> None:
         try:

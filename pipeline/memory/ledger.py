@@ -16,10 +16,9 @@ from pipeline.memory import breaker, calls, lanes, scopes, settlement, turns
 from pipeline.memory.asking import Ask, Uncounted, Waiting
 from pipeline.memory.budget import Balance, Grant, Hold, Open, Scope, charges, decide, run_scope, usd_text
 from pipeline.memory.calls import CallRow, Reservation, Seat
-from pipeline.memory.changed import Changed
 from pipeline.memory.database import CALL, Store
 from pipeline.memory.journal import Journal
-from pipeline.memory.pace import Lane, Named, NotYet
+from pipeline.memory.pace import Clear, Lane, Named, NotYet
 from pipeline.memory.settlement import Outcome, Settlement
 from pipeline.memory.transcript import dump_request
 from stages.model import ModelError
@@ -51,7 +50,7 @@ class Ledger:
         self._works = works
         self._run = journal.run_id
         self._names: tuple[str, ...] = ()
-        self.changed = Changed(store.bell)
+        self.changed = store.changed
 
     def open_scopes(self, caps: Sequence[Scope]) -> None:
         """Put caps in force. One that was raised lets a run whose breaker opened go on.
@@ -117,7 +116,7 @@ class Ledger:
     def named_time(self, lane: Lane) -> Named:
         """Return until when the vendor said last that it would not answer."""
         with self._store.read() as connection:
-            return lanes.named_time(connection, lane)
+            return lanes.named_time(connection, lane, self._journal.clock())
 
     def waits_for_vendor(self, reservation: Reservation, error: ModelError, seconds: float) -> None:
         """Record that a call waits for its vendor before its next try."""
@@ -162,7 +161,7 @@ class Ledger:
         return self._decided(connection, ask, turn, charged)
 
     def _decided(
-        self, connection: Connection, ask: Ask, turn: turns.Turn, charged: Sequence[Balance]
+        self, connection: Connection, ask: Ask, turn: Clear, charged: Sequence[Balance]
     ) -> Reservation | Waiting | Uncounted | BudgetOpenError:
         decision = decide(ask.need, charged)
         if ask.countable and not (isinstance(decision, Grant) and decision.shrunk_by is None):

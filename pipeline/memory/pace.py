@@ -16,6 +16,7 @@ MINUTE = 60.0
 MOST_FAILURES = 5
 FIRST_REST = 30.0
 LONGEST_REST = 900.0
+LONGEST_WORD = 366 * 86_400.0  # seconds: a vendor that names a time beyond a year names none
 FAILURES: frozenset[ErrorKind] = frozenset({"server", "network", "overloaded", "timeout"})
 
 
@@ -55,10 +56,11 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Until when a model's vendor said it would not answer, and with which error."""
+    """Until when a model's vendor said it would not answer, with which error, and when it said so."""
 
     until: float = 0.0
     kind: ErrorKind = "rate_limit"
+    said: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,12 @@ def answered(health: Health) -> Health:
     return Health() if health.failures else health
 
 
-def failed(health: Health, kind: ErrorKind, *, now: float) -> Health:
-    """Return the health after one more failure: from the fifth in a row on a rest, each twice as long.
+def failed(health: Health, kind: ErrorKind, *, key: str, now: float) -> Health:
+    """Return the health after the failure of a call: from the fifth in a row on a rest, each twice as long.
 
-    Calls that were under way when the rest began change nothing; the probe after it does.
+    Calls that were under way when the rest began change nothing, however long they take; the probe after it does.
     """
-    if health.until > now:
+    if health.failures >= MOST_FAILURES and health.probing != key:
         return health
     failures = health.failures + 1
     over = failures - MOST_FAILURES
@@ -149,3 +151,8 @@ def unheard(health: Health, key: str) -> Health:
 def probing(health: Health, key: str, ends: float) -> Health:
     """Return the health while this call finds out whether the vendor is back."""
     return replace(health, probing=key, probe_ends=ends)
+
+
+def credible(seconds: float | None) -> float | None:
+    """Return the seconds that a vendor named, None for what can be no such time."""
+    return seconds if seconds is not None and 0 <= seconds <= LONGEST_WORD else None

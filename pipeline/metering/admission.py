@@ -107,7 +107,7 @@ class Admission:
 
         Waiting for room under the cap is not the attempt's time; the counting and the turn are.
         """
-        waited, told = False, None
+        waited, told, probed_since = False, None, self._terms.clock()
         while True:
             ask = self._ask(call)
             answer = self._terms.ledger.reserve(ask)
@@ -118,7 +118,8 @@ class Admission:
                 case Uncounted():
                     call = await self._counted(model, call)
                 case NotYet():
-                    await self._wait_for_turn(ask, answer, tell=answer.why != told)
+                    probed_since = probed_since if told == "probed" else self._terms.clock()
+                    await self._wait_for_turn(ask, answer, tell=answer.why != told, since=probed_since)
                     told = answer.why
                 case _:
                     if not waited:
@@ -151,12 +152,22 @@ class Admission:
         bound = counted_bound(call.input_bound, count, call.reported)
         return replace(call, asked=True, counted=bound < call.input_bound, input_bound=bound)
 
-    async def _wait_for_turn(self, ask: Ask, why: NotYet, *, tell: bool) -> None:
-        """Wait until the call may begin or something changes, or raise what the hold-up comes to."""
+    async def _wait_for_turn(self, ask: Ask, why: NotYet, *, tell: bool, since: float) -> None:
+        """Wait until the call may begin or something changes, or raise what the hold-up comes to.
+
+        `since` is from when on it waits for somebody else's probe, if it does.
+        """
         terms = self._terms
         assert ask.lane is not None
         now, remaining = terms.clock(), terms.remaining()
-        found = held_up(why, ask.lane, now=now, deadline=now + remaining, may_fall_back=terms.may_fall_back)
+        found = held_up(
+            why,
+            ask.lane,
+            now=now,
+            deadline=now + remaining,
+            may_fall_back=terms.may_fall_back,
+            waited=now - since,
+        )
         match found.reaction:
             case Wait(seconds):
                 if tell:
@@ -168,8 +179,9 @@ class Admission:
                 raise ending(terms.seat, found.error, final, seconds_left=remaining)
 
     async def _wait_for_room(self) -> None:
-        # Never longer than half of what is left: the deadline is moved after each wait, before it can pass.
+        # Never longer than half of what is left: the deadline is moved after each wait, before it can pass. What the
+        # wait took is read off the deadline itself: the clock on the wall may be set meanwhile.
         terms = self._terms
-        began = terms.clock()
-        await terms.ledger.changed.wait(min(LOOK_AGAIN, terms.remaining() / 2), terms.sleep)
-        terms.deadline.extend(terms.clock() - began)
+        before = terms.remaining()
+        await terms.ledger.changed.wait(min(LOOK_AGAIN, before / 2), terms.sleep)
+        terms.deadline.extend(before - terms.deadline.remaining())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.memory.pace import Lane, NotYet
-from pipeline.metering.vendor_errors import Park, Reaction, Stop, Tries, Wait, react, with_fallback
+from pipeline.metering.vendor_errors import PATIENCE, FallBack, Park, Reaction, Stop, Tries, Wait, elsewhere, react
 from stages.model import ModelError
 
 LOOK_FOR_THE_DEAD = 5.0  # seconds: a process that died tells nobody that it makes room
@@ -18,22 +18,36 @@ class HoldUp:
     reaction: Reaction
 
 
-def held_up(why: NotYet, lane: Lane, *, now: float, deadline: float, may_fall_back: bool) -> HoldUp:
-    """Return what to do; times are UTC seconds since the epoch, `deadline` is the attempt's."""
+def held_up(
+    why: NotYet, lane: Lane, *, now: float, deadline: float, may_fall_back: bool, waited: float = 0.0
+) -> HoldUp:
+    """Return what to do; times are UTC seconds since the epoch, `deadline` is the attempt's.
+
+    `waited` is for how long the call has waited for somebody else's probe already.
+    """
     error = ModelError(why.kind or "rate_limit", _words(why, lane), retry_after=why.until - now, generated=False)
+    reaction = _reaction(why, error, now, deadline)
+    if not may_fall_back or why.kind is None:
+        return HoldUp(error, reaction)
+    if why.why == "probed" and waited > PATIENCE:
+        return HoldUp(error, FallBack(f"the wait is {waited:.0f} s already"))
+    return HoldUp(error, elsewhere(reaction, now=now))
+
+
+def _reaction(why: NotYet, error: ModelError, now: float, deadline: float) -> Reaction:
     match why.why:
         case "named":
-            reaction = react(error, tries=Tries(), now=now, deadline=deadline)
+            return react(error, tries=Tries(), now=now, deadline=deadline)
         case "set_aside" if why.until >= deadline:
-            reaction = Stop("the attempt's timeout passes before that")
+            return Stop("the attempt's timeout passes before that")
+        case "probed" if now + LOOK_FOR_THE_DEAD >= deadline:
+            return Stop("the attempt's timeout passes before that is known")
         case "max_concurrency" | "probed":
-            return HoldUp(error, Wait(LOOK_FOR_THE_DEAD))
+            return Wait(LOOK_FOR_THE_DEAD)
         case "requests_per_minute" | "tokens_per_minute" if why.until >= deadline:
-            return HoldUp(error, Park(why.until))
+            return Park(why.until)
         case _:
-            reaction = Wait(why.until - now)
-    outage = why.kind is not None and may_fall_back
-    return HoldUp(error, with_fallback(reaction, error, now=now) if outage else reaction)
+            return Wait(why.until - now)
 
 
 def _words(why: NotYet, lane: Lane) -> str:

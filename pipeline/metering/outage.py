@@ -1,5 +1,7 @@
 """What a vendor's failure or refusal comes to when no further try is due: the error that ends attempt or run."""
 
+from datetime import UTC, datetime
+
 from pipeline.errors import InfrastructureError, ParkedError
 from pipeline.memory.calls import Seat
 from pipeline.metering.vendor_errors import FallBack, Final, Park, Stop, Unusable
@@ -55,7 +57,8 @@ def ending(seat: Seat, error: ModelError, reaction: Final, *, seconds_left: floa
             failure = Failure(kind="vendor", code=error.kind, message=said)
             return VendorStopError(f"{said} ({reason}); {advice}", failure)
         case Park(resume_at):
-            return ParkedError(f"{said}; the vendor named the time from which it answers again", resume_at=resume_at)
+            at = datetime.fromtimestamp(resume_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            return ParkedError(f"{said}; the attempt's timeout passes before {at}", resume_at=resume_at)
 
 
 def refused(seat: Seat, reply: Reply) -> UnusableReplyError:

@@ -3,10 +3,10 @@
 Pure: clock and jitter are arguments.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from pipeline.memory.pace import credible
 from stages.model import ErrorKind, ModelError
 
 MOST_TRIES = 2  # of one call, where a try may have been paid for
@@ -77,8 +77,11 @@ def with_fallback(reaction: Reaction, error: ModelError, *, now: float) -> React
 
     `now` is UTC seconds since the epoch. Nothing that the vendor answered leads to it: it is not for quality.
     """
-    if error.kind not in _OUTAGES:
-        return reaction
+    return elsewhere(reaction, now=now) if error.kind in _OUTAGES else reaction
+
+
+def elsewhere(reaction: Reaction, *, now: float) -> Reaction:
+    """Return what to do in an outage where a fallback is left; `now` is UTC seconds since the epoch."""
     match reaction:
         case Stop(reason):
             return FallBack(reason)
@@ -110,7 +113,7 @@ def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitte
 
 
 def _throttled(error: ModelError, before: int, now: float, deadline: float, jitter: float) -> Reaction:
-    named = _named(error)
+    named = credible(error.retry_after)
     if named is not None and now + named >= deadline:
         return Park(now + named)
     return _within(_seconds(error, before, jitter), now, deadline)
@@ -124,12 +127,7 @@ def _within(seconds: float, now: float, deadline: float) -> Wait | Stop:
 
 def _seconds(error: ModelError, before: int, jitter: float) -> float:
     """Return the time the vendor named, else 1 s doubling to 60 s, of which up to a half is left to chance."""
-    named = _named(error)
+    named = credible(error.retry_after)
     if named is not None:
         return max(named, FIRST_WAIT)  # a vendor that names no time at all must not be asked in a tight loop
     return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(before, 16))) * (0.5 + 0.5 * jitter)
-
-
-def _named(error: ModelError) -> float | None:
-    seconds = error.retry_after
-    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None

@@ -13,8 +13,8 @@ from pipeline.config.load import canonical_json, config_hash, settings_from_json
 from pipeline.config.settings import Allowlist, SandboxSettings, Settings
 from pipeline.environments.choice import choose
 from pipeline.environments.commit_files import CommitFiles
-from pipeline.errors import InfrastructureError
-from pipeline.events import AttemptEnded, AttemptStarted, HumanAnswered, RunResumed, RunStarted
+from pipeline.errors import InfrastructureError, UsageError
+from pipeline.events import AttemptEnded, AttemptStarted, HumanAnswered, RunEnded, RunResumed, RunStarted
 from pipeline.git.base import read_base
 from pipeline.git.command import Git
 from pipeline.git.receipt import take
@@ -28,6 +28,7 @@ from pipeline.memory.runlock import RunLock, works
 from pipeline.reporting.account import working_seconds
 from pipeline.running.run import Chronicle, Run, Seams
 from pipeline.running.system_text import system_hashes
+from pipeline.state import fold
 from sandbox.base import Environment
 from sandbox.reaper import owner_labels
 from sandbox.recipe import PYTHON
@@ -112,10 +113,11 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
     """Yield an earlier run, ready to go on where its journal ends; its lock is held while the context lasts.
 
     Open reservations count as spent; an attempt that was cut off is recorded as stopped.
-    :raises UsageError: another process works on it.
+    :raises UsageError: another process works on it, or solved it before this one could.
     """
     with RunLock(place.state_dir, run_id):
         journal = _journal(place, run_id, resumption.keys, seams)
+        require_unsolved(run_id, fold(stored.event for stored in journal.events()).ended)
         resumed = RunResumed(
             config=journal.put(canonical_json(resumption.settings)),
             config_hash=config_hash(resumption.settings),
@@ -134,6 +136,15 @@ def resumed_run(place: Place, run_id: str, resumption: Resumption, seams: Seams)
         if run.state.open_attempt:
             journal.append(_cut_off(run.state.open_attempt))
         yield run
+
+
+def require_unsolved(run_id: str, ended: RunEnded | None) -> None:
+    """Refuse to go on with a run that is solved.
+
+    :raises UsageError: it is; the message names its branch.
+    """
+    if ended is not None and ended.status == "solved":
+        raise UsageError(f"run {run_id} is solved: its branch is {ended.branch}; there is nothing to resume")
 
 
 def _kept_lines(journal: Journal, lines: Mapping[str, str]) -> str:
@@ -157,6 +168,7 @@ def _cut_off(attempt: AttemptStarted) -> AttemptEnded:
         cause=attempt.cause,
         outcome="stopped",
         failure=Failure(kind="interrupted", message="the process ended during this attempt"),
+        fallback=attempt.fallback,
     )
 
 

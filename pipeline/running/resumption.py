@@ -16,7 +16,7 @@ from pipeline.memory.ledger import Ledger
 from pipeline.problem import PreflightError, Problem, problem
 from pipeline.reporting.account import Spending, account, decimal_text
 from pipeline.reporting.archive import reading
-from pipeline.running.opening import Resumption
+from pipeline.running.opening import Resumption, require_unsolved
 from stages.artifacts import STAGES
 
 
@@ -45,8 +45,7 @@ def resumption(store: Store, run_id: str, given: Given, environ: Mapping[str, st
     """
     journal = reading(store, run_id)
     told = account(journal.events(), Ledger(store, journal).calls())
-    if told.ended and told.ended.status == "solved":
-        raise UsageError(f"run {run_id} is solved: its branch is {told.ended.branch}; there is nothing to resume")
+    require_unsolved(run_id, told.ended)
     in_force = next(reversed(told.each(RunResumed)), told.started)
     chosen = _chosen(journal, in_force, given, environ)
     going_on = replace(chosen, guidance=given.guidance, keys=_keys(chosen.settings, environ))

@@ -59,10 +59,16 @@ def _has_asked(run: Run) -> bool:
 
 def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
     """Return the ending of a vendor's named wait: the third without a paid call between is an outage."""
+    waiting = next_step(run.state, run.settings)  # the parked attempt again, or the one that was not begun
+    assert isinstance(waiting, RunAttempt), "only an attempt is parked"
+    last = run.state.last(waiting.stage, waiting.item)
+    failure = last.failure if last is not None and last is run.state.cursor else None
+    place = EndRun("parked", str(error), waiting.stage, waiting.item, failure=failure)
     if parks_in_a_row(stored.event for stored in run.journal.events()) >= MOST_PARKS:
         reason = f"parked {MOST_PARKS} times without a call going through: {error}"
-        return _cut_short(run, "infrastructure", reason, f"stages.{_standing(run)[0]}.vendor"), None
-    return _cut_short(run, "parked", str(error), f"stages.{_standing(run)[0]}.timeout"), error.resume_at
+        key = f"stages.{waiting.stage}.vendor"
+        return replace(place, status="infrastructure", reason=reason, bound="vendor", config_key=key), None
+    return replace(place, bound="timeout", config_key=f"stages.{waiting.stage}.timeout"), error.resume_at
 
 
 async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:
@@ -83,7 +89,7 @@ def _cut_short(run: Run, status: str, reason: str, key: str | None) -> EndRun:
     config_key = f"limits.{key}" if key == "wall_clock" else key
     ending = EndRun("infrastructure", reason, stage, item, bound, config_key, failure)
     match status:
-        case "timed_out" | "budget_stop" | "parked" | "cancelled" | "infrastructure":
+        case "timed_out" | "budget_stop" | "cancelled" | "infrastructure":
             return replace(ending, status=status)
         case _:
             raise AssertionError(status)

@@ -231,7 +231,7 @@ MEANING: dict[str, tuple[list[Change], list[str]]] = {
             ("timeout: 20m", "timeout: 20m\n    escalation: {model: claude-opus-5-5}"),
             ("retry_budget: 3", "fallback: [{vendor: anthropic, model: claude-opus-5-5}]\n    retry_budget: 3"),
         ],
-        ["SW217 pipeline.yaml:15:36: stages.coder.fallback.0.model: anthropic/claude-opus-5-5 is what it stands in for, in stages.coder.escalation.0 or before it; name another vendor or model, or remove it"],
+        ["SW217 pipeline.yaml:15:36: stages.coder.fallback.0.model: anthropic/claude-opus-5-5 is what it stands in for, in stages.coder.escalation.0 or before it; name another vendor or model, or remove it, or write stages.coder.escalation.0.fallback (`[]` for none)"],
     ),
     "a fallback without a model": (
         [("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai}]")],

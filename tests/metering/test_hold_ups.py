@@ -22,6 +22,7 @@ ROWS: list[Row] = [
     ("a long rest falls back", "set_aside", 60, "network", True, FallBack),
     ("and one beyond the deadline too", "set_aside", 300, "overloaded", True, FallBack),
     ("a short rest does not", "set_aside", 30, "timeout", True, Wait(30.0)),
+    ("whatever it failed with", "set_aside", 31, "timeout", True, FallBack),
     ("a probe is waited for", "probed", 9_999, "server", True, Wait(LOOK_FOR_THE_DEAD)),
     ("so is room", "max_concurrency", float("inf"), None, True, Wait(LOOK_FOR_THE_DEAD)),
     ("a rate is waited for", "tokens_per_minute", 200, None, False, Wait(200.0)),

@@ -14,7 +14,7 @@ from pipeline.memory.ledger import Ask, Reservation, Seat
 from pipeline.memory.pace import MOST_FAILURES, Lane
 from pipeline.metering.metered_model import FallbackDueError, MeteredModel, VendorStopError
 from stages.model import ErrorKind, ModelError
-from tests.fakes.clock import FakeDeadline
+from tests.fakes.clock import FakeClock, FakeDeadline
 from tests.fakes.model import Answer, ScriptedModel, reply, request
 from tests.state.seats import Desk, desk
 
@@ -106,6 +106,7 @@ async def test_a_rate_that_is_used_up_beyond_the_deadline_parks(books: Desk) -> 
     with pytest.raises(ParkedError, match=r"vendors\.scripted\.tokens_per_minute \(1_000\) is used up") as parked:
         await stage.model.complete(request())
     assert parked.value.resume_at == books.clock() + 360
+    assert str(parked.value).endswith("the attempt's timeout passes before 2025-11-20 10:06:00 UTC")
     assert stage.raw.asked == []
 
 
@@ -148,6 +149,32 @@ async def test_room_that_never_comes_ends_with_the_attempts_deadline(books: Desk
     assert books.clock.slept == [5.0, 5.0, 2.0]
 
 
+@pytest.mark.parametrize("jump", [-3_600, 0, 36_000])
+async def test_a_clock_that_is_set_while_a_call_waits_for_room_moves_no_deadline(jump: float, tmp_path: Path) -> None:
+    with desk(tmp_path) as books:
+        books.cap(tokens=7_000)
+        other, steady = others_call(books), FakeClock()
+        deadline, raw = FakeDeadline(steady, 300), ScriptedModel([reply()])
+
+        async def sleep(seconds: float) -> None:
+            books.clock.advance(seconds + jump)
+            await steady.sleep(seconds)
+            books.ledger.release(other, refusal("rate_limit"))
+
+        model = MeteredModel(
+            raw.open,
+            ledger=books.ledger,
+            seat=SEAT,
+            pricing=None,
+            deadline=deadline,
+            clock=books.clock,
+            sleep=sleep,
+            lane=LANE,
+        )
+        await model.complete(request())
+        assert deadline.extended == sum(steady.slept)
+
+
 async def test_a_named_time_is_waited_for_without_asking_the_vendor(books: Desk) -> None:
     books.ledger.release(others_call(books), refusal("rate_limit", retry_after=20))
     stage = Stage(books, reply())
@@ -186,6 +213,29 @@ async def test_a_vendor_set_aside_beyond_the_deadline_stops_the_run(books: Desk)
     stage = Stage(books, seconds=20)
     with pytest.raises(VendorStopError, match="it failed 5 times in a row and is set aside until"):
         await stage.model.complete(request())
+
+
+def probed(books: Desk) -> None:
+    """Set the vendor aside and begin the call that finds out whether it is back, which takes long."""
+    set_aside(books)
+    books.clock.advance(30)
+    others_call(books)
+
+
+async def test_a_probe_that_takes_longer_than_the_attempt_has_is_an_outage_and_no_timeout(books: Desk) -> None:
+    probed(books)
+    stage = Stage(books, seconds=50)
+    with pytest.raises(VendorStopError, match="another call is finding out whether it is back"):
+        await stage.model.complete(request())
+    assert sum(books.clock.slept) == 45
+
+
+async def test_a_probe_that_takes_long_is_not_waited_for_where_there_is_a_fallback(books: Desk) -> None:
+    probed(books)
+    stage = Stage(books, may_fall_back=True)
+    with pytest.raises(FallbackDueError, match="the wait is 35 s already"):
+        await stage.model.complete(request())
+    assert stage.raw.asked == []
 
 
 async def test_an_attempt_falls_back_after_the_second_failed_try_with_the_time_it_has_left(books: Desk) -> None:

@@ -2,16 +2,19 @@
 
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from pipeline.config.settings import StageSettings
 from pipeline.events import AnyEvent
 from pipeline.memory.journal import run_ids
+from pipeline.reporting.archive import read_run
 from tests.e2e import project
-from tests.loopback import Brain, Conversation, Say, by_turn
-from tests.runner.scenario import DEBUGGER, REVIEWER, Scenario, audited, settings
+from tests.loopback import Brain, Conversation, Say, always, by_turn
+from tests.runner.scenario import DEBUGGER, REVIEWER, Scenario, audited, rung, settings
 
 FINDING = {"severity": "major", "path": "shop/price.py", "line": 6, "rule": None, "message": "name the hundred"}
 
@@ -49,9 +52,20 @@ def story(folder: Path) -> Scenario:
     return Scenario(folder, brains, settings(debugger=DEBUGGER, reviewer=REVIEWER))
 
 
-def killed_at(folder: Path, kind: str, occurrence: int) -> Scenario:
+def outage(folder: Path) -> Scenario:
+    """The coder's vendor is down, and its fallback does the work."""
+    brains: dict[str, Brain] = {
+        "planner": project.planner(),
+        "coder": always(Say(status=500)),
+        "elsewhere": project.coder(),
+    }
+    coder = StageSettings(name="coder", rungs=(rung("coder", fallback=(rung("elsewhere"),)),), retry_budget=1)
+    return Scenario(folder, brains, settings(coder=coder))
+
+
+def killed_at(folder: Path, kind: str, occurrence: int, story: Callable[[Path], Scenario] = story) -> Scenario:
     """Return the scenario after another process ran it and was killed when an event was stored."""
-    child = get_context("spawn").Process(target=_run_until, args=(folder, kind, occurrence))
+    child = get_context("spawn").Process(target=_run_until, args=(story, folder, kind, occurrence))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL, "it came to its end before"
@@ -60,7 +74,7 @@ def killed_at(folder: Path, kind: str, occurrence: int) -> Scenario:
     return scenario
 
 
-def _run_until(folder: Path, kind: str, occurrence: int) -> None:
+def _run_until(story: Callable[[Path], Scenario], folder: Path, kind: str, occurrence: int) -> None:
     scenario = story(folder)
     scenario.heard = _Killer(kind, occurrence)
     scenario.run()
@@ -95,5 +109,37 @@ def test_a_run_that_dies_is_resumed_to_the_same_end(tmp_path: Path, kind: str, o
         assert ended.status == "solved", ended
         assert "(1_00 -" in project.git(scenario.repository, "show", f"{ended.branch}:shop/price.py")
         audited(scenario)
+    finally:
+        scenario.store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "occurrence"),
+    [
+        pytest.param("attempt.ended", 2, id="between an attempt and its fallback"),
+        pytest.param("attempt.started", 3, id="on the fallback"),
+    ],
+)
+def test_a_run_that_dies_around_its_fallback_tells_of_each_stretch(tmp_path: Path, kind: str, occurrence: int) -> None:
+    scenario = killed_at(tmp_path, kind, occurrence, outage)
+    try:
+        assert scenario.resume().status == "solved"
+        audited(scenario)
+        told = read_run(scenario.store, scenario.run_id).account
+        assert all(attempt.ended is not None for attempt in told.attempts)
+        ended = [attempt.ended for attempt in told.of("coder") if attempt.ended is not None]
+        assert [(each.fallback, each.continues_on) for each in ended[:2]] == [(0, 1), (1, None)]
+        assert sum(attempt.spending.calls for attempt in told.attempts) == told.spending.calls
+    finally:
+        scenario.store.close()
+
+
+def test_a_resume_with_other_fallbacks_does_not_go_on_with_what_had_the_outage(tmp_path: Path) -> None:
+    scenario = killed_at(tmp_path, "attempt.ended", 2, outage)
+    try:
+        swapped = StageSettings(name="coder", rungs=(rung("elsewhere", fallback=(rung("coder"),)),), retry_budget=1)
+        assert scenario.resume(coder=swapped).status == "solved"
+        coder = read_run(scenario.store, scenario.run_id).account.of("coder")
+        assert [(each.started.number, each.started.model) for each in coder] == [(1, "coder"), (2, "elsewhere")]
     finally:
         scenario.store.close()

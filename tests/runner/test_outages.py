@@ -109,6 +109,14 @@ def test_no_run_starts_an_attempt_into_a_window_that_another_one_met(scenario: M
     assert vendor.asked == 1
     assert not [event for event in second.events if isinstance(event, AttemptStarted)]
     assert "it said that it answers again from" in later.reason
+    assert (later.stage, later.config_key) == ("planner", "stages.planner.timeout")
+
+
+def test_a_run_parked_before_an_attempt_names_the_stage_whose_attempt_it_is(scenario: MakeScenario) -> None:
+    assert scenario({"coder": always(WINDOW)}).run().status == "parked"
+    ended = scenario({"coder": always(WINDOW)}).run()
+    assert (ended.status, ended.stage, ended.item) == ("parked", "coder", "apply-discount")
+    assert ended.config_key == "stages.coder.timeout"
 
 
 def test_a_resume_asks_a_vendor_whose_window_is_closed_and_an_answer_opens_it(scenario: MakeScenario) -> None:

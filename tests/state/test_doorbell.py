@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+import resource
 import select
 import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from pipeline.memory.changed import Changed
@@ -73,8 +77,22 @@ def test_a_folder_that_cannot_hold_a_bell_is_no_error(tmp_path: Path) -> None:
     bell.close()
 
 
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def _forever(_: float) -> None:
     await anyio.sleep_forever()
+
+
+async def _not_at_all(_: float) -> None:
+    await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.anyio
@@ -86,3 +104,36 @@ async def test_a_waiter_hears_what_another_process_announces(tmp_path: Path) -> 
     with anyio.fail_after(PATIENCE):
         await here.wait(PATIENCE, _forever)
     bell.close()
+
+
+@pytest.mark.anyio
+async def test_all_waiters_of_a_process_hear_one_ring(tmp_path: Path) -> None:
+    bell, heard = Doorbell(tmp_path), []
+    here, there = Changed(bell), Changed(Doorbell(tmp_path))
+    await here.wait(PATIENCE, _forever)
+
+    async def wait(name: str, sleep: Callable[[float], Awaitable[None]]) -> None:
+        await here.wait(PATIENCE, sleep)
+        heard.append(name)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for name, sleep in (("hasty", _not_at_all), ("one", _forever), ("two", _forever)):
+                tasks.start_soon(wait, name, sleep)
+            await anyio.wait_all_tasks_blocked()
+            assert heard == ["hasty"], "it stood at the bell and left"
+            there.announce()
+    assert sorted(heard) == ["hasty", "one", "two"]
+    bell.close()
+
+
+def test_a_process_without_descriptors_left_rings_nobody_and_goes_on(tmp_path: Path) -> None:
+    listening, ringing = Doorbell(tmp_path), Doorbell(tmp_path)
+    assert listening.listen()
+    with no_descriptor_left():
+        ringing.ring()
+        assert not ringing.listen()
+    ringing.ring()
+    assert listening.number is not None
+    assert select.select([listening.number], [], [], 0)[0], "the control: it rings otherwise"
+    listening.close()

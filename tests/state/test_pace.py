@@ -68,7 +68,7 @@ def test_a_call_that_insists_asks_in_spite_of_a_named_time_but_not_of_a_rest() -
 def test_the_fifth_failure_in_a_row_sets_aside_and_each_failed_probe_twice_as_long() -> None:
     health, now, rests = Health(), NOW, []
     for _ in range(MOST_FAILURES + 6):
-        health = failed(health, "overloaded", now=now)
+        health = failed(probing(health, "key", now + 9), "overloaded", key="key", now=now)
         rests.append(max(0.0, health.until - now))
         now = max(now, health.until)
     doubled = [FIRST_REST * 2**n for n in range(5)]
@@ -76,7 +76,9 @@ def test_the_fifth_failure_in_a_row_sets_aside_and_each_failed_probe_twice_as_lo
 
 
 def test_calls_that_were_under_way_when_the_rest_began_do_not_lengthen_it() -> None:
-    assert failed(ASIDE, "server", now=NOW) == ASIDE
+    assert failed(ASIDE, "server", key="late", now=NOW) == ASIDE
+    assert failed(BACK, "server", key="later", now=NOW) == BACK
+    assert failed(PROBED, "timeout", key="latest", now=NOW + 1) == PROBED
 
 
 def test_any_answer_ends_the_count_and_a_lost_probe_lets_another_one_go() -> None:

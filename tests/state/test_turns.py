@@ -163,7 +163,7 @@ def test_a_time_the_vendor_named_holds_for_all_runs_and_for_that_model_alone(mac
     now = machine.desk.clock()
     one.fail(one.begin(LANE), "rate_limit", retry_after=18_000)
     assert other.held_up(LANE) == NotYet(now + 18_000, "named", "rate_limit")
-    assert other.ledger.named_time(LANE) == Named(now + 18_000, "rate_limit")
+    assert other.ledger.named_time(LANE) == Named(now + 18_000, "rate_limit", said=now)
     assert isinstance(other.ask(replace(LANE, model="large")), Reservation)
     assert isinstance(other.ask(replace(LANE, address="http://127.0.0.1:1/v1")), Reservation)
 
@@ -177,7 +177,17 @@ def test_an_answer_to_a_call_that_insisted_takes_the_named_time_back(machine: Ma
     one.begin(LANE)
 
 
-@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), -1.0, 0.0, None])
+def test_an_answer_to_a_call_of_before_does_not_take_the_named_time_back(machine: Machine) -> None:
+    one, other, clock = machine.run(1), machine.run(2), machine.desk.clock
+    early = other.begin(LANE)
+    clock.advance(10)
+    one.fail(one.begin(LANE), "rate_limit", retry_after=18_000)
+    clock.advance(10)
+    other.answer(early)
+    assert one.held_up(LANE).why == "named"
+
+
+@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), 1e12, 1e300, -1.0, 0.0, None])
 def test_nonsense_for_a_time_closes_nothing(nonsense: float | None, machine: Machine) -> None:
     one = machine.run(1)
     one.fail(one.begin(LANE), "rate_limit", retry_after=nonsense)
@@ -216,6 +226,79 @@ def test_a_probe_that_is_cancelled_lets_another_call_probe(machine: Machine) -> 
     probe = other.begin(LANE)
     assert one.held_up(LANE).why == "probed"
     other.answer(probe)
+
+
+def test_a_probe_whose_process_died_keeps_nobody_waiting(machine: Machine) -> None:
+    one, other, clock = machine.run(1), machine.run(2), machine.desk.clock
+    for _ in range(MOST_FAILURES):
+        one.fail(one.begin(LANE), "server")
+    clock.advance(30)
+    one.begin(LANE)
+    assert other.held_up(LANE).why == "probed"
+    machine.dead.add("20261120-100001-000a1b2c3")
+    other.begin(LANE)
+    assert machine.run(3).held_up(LANE).why == "probed"
+
+
+def test_a_resumed_run_does_not_wait_for_the_probe_that_died_with_its_process(machine: Machine) -> None:
+    one, clock = machine.run(1), machine.desk.clock
+    for _ in range(MOST_FAILURES):
+        one.fail(one.begin(LANE), "server")
+    clock.advance(30)
+    one.begin(LANE)
+    resumed = machine.run(1)
+    resumed.stage_turn = one.stage_turn
+    resumed.ledger.expire_open("the process ended")
+    resumed.begin(LANE)
+
+
+def test_a_clock_that_was_put_back_keeps_nobody_waiting_for_the_time_it_showed(machine: Machine) -> None:
+    one, clock = machine.run(1), machine.desk.clock
+    lane = replace(LANE, requests_per_minute=1, tokens_per_minute=6_000)
+    for _ in range(MOST_FAILURES):
+        one.fail(one.begin(LANE), "server")
+    clock.advance(30)
+    one.fail(one.begin(lane), "overloaded", retry_after=600)
+    clock.advance(-1)
+    assert isinstance(one.ask(lane), NotYet), "that little is no clock put back"
+    clock.advance(-86_400)
+    one.begin(lane)
+    assert one.held_up(lane) == NotYet(clock() + 60, "requests_per_minute")
+
+
+def test_calls_that_fail_long_after_the_rest_began_do_not_lengthen_it(machine: Machine) -> None:
+    one, clock = machine.run(1), machine.desk.clock
+    slow = [one.begin(LANE) for _ in range(3)]
+    for _ in range(MOST_FAILURES):
+        one.fail(one.begin(LANE), "server")
+    clock.advance(30)
+    one.fail(slow[0], "timeout")
+    probe = one.begin(LANE)
+    one.fail(slow[1], "timeout")
+    assert one.held_up(LANE).why == "probed"
+    one.fail(probe, "server")
+    one.fail(slow[2], "timeout")
+    assert one.held_up(LANE) == NotYet(clock() + 60, "set_aside", "server", MOST_FAILURES + 1)
+
+
+def test_a_limit_that_was_raised_is_not_waited_for_as_it_was(machine: Machine) -> None:
+    one, clock = machine.run(1), machine.desk.clock
+    slow, fast = replace(LANE, tokens_per_minute=60), replace(LANE, tokens_per_minute=600_000)
+    call = one.begin(slow)
+    assert one.held_up(slow).until == clock() + 6_000
+    one.begin(fast)
+    one.answer(call, tokens=600)
+
+
+def test_each_run_is_held_to_its_own_limit_by_the_calls_of_all(machine: Machine) -> None:
+    one, other, clock = machine.run(1), machine.run(2), machine.desk.clock
+    slow, fast = replace(LANE, requests_per_minute=6), replace(LANE, requests_per_minute=60)
+    one.begin(slow)
+    assert isinstance(other.ask(fast), Reservation)
+    clock.advance(1)
+    other.begin(fast)
+    clock.advance(9)
+    assert one.held_up(slow) == NotYet(clock() + 20, "requests_per_minute"), "three calls of ten seconds each"
 
 
 @pytest.mark.parametrize("kind", ["auth", "billing", "bad_request", "too_large", "rate_limit"])

@@ -68,6 +68,7 @@ def test_a_date_counts_from_the_servers_own_clock() -> None:
     headers = {"retry-after": "Fri, 20 Nov 2026 10:01:00 GMT", "date": "Fri, 20 Nov 2026 10:00:00 GMT"}
     assert retry_after(headers) == 60
     assert retry_after(headers | {"date": "Fri, 20 Nov 2026 11:00:00 GMT"}) == 0
+    assert retry_after(headers | {"retry-after": "Fri, 20 Nov 2026 10:01:00 +99999999999999999999"}) is None
 
 
 @pytest.mark.parametrize("stop", ["pause_turn", "something_new"])
