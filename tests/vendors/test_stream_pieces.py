@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.vendors._stream import Assembly
 from pipeline.vendors.anthropic.stream import Message
+from pipeline.vendors.compatible.reply import usage as chat_usage
 from pipeline.vendors.compatible.stream import Completion
+from pipeline.vendors.google.reply import usage
 from pipeline.vendors.google.sdk import types
 from pipeline.vendors.google.stream import Response as GeminiResponse
 from pipeline.vendors.openai.stream import Response
@@ -147,6 +149,23 @@ def test_gemini_signatures_stay_alone() -> None:
     assert candidates[0].finish_reason == "STOP"
 
 
+def test_gemini_counts_and_roles_that_a_later_chunk_leaves_out_stay_as_they_were() -> None:
+    response = GeminiResponse(None)
+    for parts, counts in (
+        ({"role": "model", "parts": [{"text": "a"}]}, {"prompt_token_count": 10, "thoughts_token_count": 50}),
+        ({"parts": [{"text": "b"}]}, {"prompt_token_count": 10, "candidates_token_count": 2}),
+    ):
+        chunk = {"candidates": [{"content": parts, "finish_reason": "STOP"}], "usage_metadata": counts}
+        response.take(types.GenerateContentResponse.model_validate(chunk))
+    whole = response.whole()
+    assert whole.usage_metadata is not None
+    assert usage(whole.usage_metadata).output == 52
+    assert whole.candidates
+    content = whole.candidates[0].content
+    assert content is not None
+    assert (content.role, [part.text for part in content.parts or ()]) == ("model", ["ab"])
+
+
 def test_a_gemini_text_with_its_signature_can_be_handed_back() -> None:
     async def asked(model: Model, server: LoopbackServer) -> None:
         turn = (await model.complete(ASK)).turn
@@ -201,6 +220,15 @@ def test_reasoning_details_of_one_index_are_one() -> None:
         {"type": "reasoning.text", "index": 0, "text": "I think", "signature": "s"},
         {"type": "reasoning.encrypted", "index": 1, "data": "x"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("total", "output"), [(512, 504), (12, 4), (None, 4), (0, 4)], ids=["reasoning only in it", "whole", "none", "zero"]
+)
+def test_what_only_the_total_counts_is_output(total: int | None, output: int) -> None:
+    said = {"prompt_tokens": 8, "completion_tokens": 4, "total_tokens": total}
+    assert chat_usage(said).output == output
+    assert chat_usage({"total_tokens": total}).output == 0, "a total alone says nothing of its parts"
 
 
 def test_an_end_without_its_usage_is_a_reply_that_is_charged_in_full() -> None:
