@@ -51,15 +51,19 @@ def read(body: Mapping[str, Any], made_by: tuple[str, str], turn: int, *, in_tex
 
 
 def usage(said: Any) -> Usage:
-    """Return a completion's usage in our terms; a server that reports none is charged by the caller's own bound."""
+    """Return a completion's usage in our terms; a server that reports none is charged by the caller's own bound.
+
+    Some servers leave the reasoning out of `completion_tokens`; in their total it is, and it is output.
+    """
     if not isinstance(said, Mapping):
         return Usage(source="estimated")
     inputs, outputs = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
+    prompt = count(said, "prompt_tokens")
     return Usage(
-        input=count(said, "prompt_tokens"),
+        input=prompt,
         cache_read=count(inputs, "cached_tokens"),
         cache_write=count(inputs, "cache_write_tokens"),
-        output=count(said, "completion_tokens"),
+        output=max(count(said, "completion_tokens"), count(said, "total_tokens") - prompt if prompt else 0),
         reasoning=count(outputs, "reasoning_tokens"),
     )
 
