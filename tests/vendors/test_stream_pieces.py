@@ -200,13 +200,54 @@ def fragment(text: str = "", **fields: Any) -> dict[str, Any]:
         [fragment('{"x"', id="a", name="f"), fragment(": 1}"), fragment("{}", id="b", name="g")],
         [fragment('{"x"', index=0, id="a", name="f"), fragment("{}", index=1, id="b", name="g"),
          fragment(": 1}", index=0, id="")],
+        [fragment('{"x"', index=0, id="a", name="f"), fragment(": 1}", index=0, id="z"),
+         fragment("{}", index=1, id="b", name="g")],
+        [fragment('{"x"', id="a", name="f"), fragment("{", id="b", name="g"), fragment(": 1}", id="a"),
+         fragment("}", id="b")],
     ],
-    ids=["as openai", "names repeated", "no index", "one index for all", "pieces without index", "interleaved"],
+    ids=["as openai", "names repeated", "no index", "one index for all", "pieces without index", "interleaved",
+         "a new id with every piece", "interleaved without index"],
 )  # fmt: skip
 def test_calls_are_put_together_as_each_server_cuts_them(fragments: list[dict[str, Any]]) -> None:
     message = assembled(Completion(), *fragments, chunk("tool_calls"))["choices"][0]["message"]
     calls = [(each["id"], each["function"]["name"], each["function"]["arguments"]) for each in message["tool_calls"]]
     assert calls == [("a", "f", '{"x": 1}'), ("b", "g", "{}")]
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [fragment('{"x": 1}', name="read_file"), fragment("{}", name="read_file")],
+        [fragment('{"x": 1}', index=0, id="", name="read_file"), fragment("{}", index=0, id="", name="read_file")],
+        [fragment(index=0, name="read_"), fragment(index=0, name="file"), fragment('{"x"', index=0),
+         fragment(": 1}", index=0), fragment("{}", index=1, name="read_file")],
+        [fragment(index=0, name="read"), fragment('{"x"', index=0, name="read_file"),
+         fragment(": 1}", index=0, name="read_file"), fragment("", index=0, name="read_file"),
+         fragment("{}", index=1, name="read_file")],
+    ],
+    ids=["neither id nor index", "one index and no id", "a name cut in two", "a name that grows and is said again"],
+)  # fmt: skip
+def test_calls_without_ids_are_told_apart_by_where_their_arguments_end(fragments: list[dict[str, Any]]) -> None:
+    message = assembled(Completion(), *fragments, chunk("tool_calls"))["choices"][0]["message"]
+    calls = [(each["function"]["name"], each["function"]["arguments"]) for each in message["tool_calls"]]
+    assert calls == [("read_file", '{"x": 1}'), ("read_file", "{}")]
+
+
+def test_a_text_that_comes_in_parts_is_joined() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    parts = [chunk(content=[thought]), chunk(content=[{"type": "text", "text": "a"}]), chunk(content="b")]
+    assert assembled(Completion(), *parts, chunk("stop"))["choices"][0]["message"]["content"] == "ab"
+
+
+def test_a_message_that_says_again_what_its_deltas_said_is_not_added_to_them() -> None:
+    whole: dict[str, Any] = {"role": "assistant", "content": "ab"}
+    last = {"choices": [{"index": 0, "delta": {}, "message": whole, "finish_reason": "stop"}]}
+    streamed = assembled(Completion(), chunk(content="a"), chunk(content="b"), last)
+    assert streamed["choices"][0]["message"] == assembled(Completion(), last)["choices"][0]["message"] == whole
+
+
+def test_an_empty_list_of_calls_beside_a_text_is_told_as_text() -> None:
+    assert Completion().take(chunk(content="abc", tool_calls=[])) == ("text", 3)
 
 
 def test_reasoning_details_of_one_index_are_one() -> None:

@@ -68,6 +68,11 @@ def usage(said: Any) -> Usage:
     )
 
 
+def parts_text(content: Sequence[Any]) -> str:
+    """Return the text of a content that comes in parts; thoughts have theirs elsewhere."""
+    return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+
+
 def _choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the one choice there must be."""
     choices = body.get("choices")
@@ -113,7 +118,7 @@ def _stop(finish: str, message: Mapping[str, Any], calls: Sequence[ToolCall]) ->
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        return parts_text(content)
     if content is not None and not isinstance(content, str):
         raise ModelError("protocol", f"the message's content is no text: {excerpt(content)}")
     return str(content or message.get("refusal") or "")
