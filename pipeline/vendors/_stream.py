@@ -110,7 +110,9 @@ def _piece(event: Event) -> Piece:
     except ValueError:
         piece = None
     if not isinstance(piece, dict):
-        raise ModelError("protocol", f"a piece of the stream is not a JSON object: {excerpt(event.data[:200])!r}")
+        raise ModelError(
+            "protocol", f"a piece of the stream is not a JSON object: {excerpt(event.data[:1_000], 200)!r}"
+        )
     if event.name == "error" and "error" not in piece:
         return {"type": "error", "error": piece}
     return piece
