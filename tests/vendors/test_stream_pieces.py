@@ -304,6 +304,59 @@ def test_a_server_whose_streams_cannot_report_usage_is_asked_for_whole_replies_f
     assert [each.json.get("stream") for each in server.log] == [True, True, None]
 
 
+NO_USAGE = "its streams report no usage: replies come whole"
+
+
+def test_a_server_that_takes_no_notice_of_stream_options_is_asked_for_whole_replies_from_then_on() -> None:
+    first, second, server = asked_twice(Say("fine"), Traits(counts_streams=False))
+    assert (first.usage.source, second.usage.source) == ("estimated", "reported")
+    assert (adapted(first), adapted(second)) == ([NO_USAGE], [])
+    assert [each.json.get("stream") for each in server.log] == [True, None]
+
+
+def test_a_server_that_never_reports_usage_is_streamed_again() -> None:
+    async def often(model: Model, server: LoopbackServer) -> list[list[str]]:
+        said = [adapted(await model.complete(ASK)) for _ in range(4)]
+        assert [each.json.get("stream") for each in server.log] == [True, None, True, True]
+        assert [each for each in server.log[1:] if "stream_options" in each.json] == []
+        return said
+
+    said = with_server(chat_server(always(Say("fine")), traits=Traits(reports=False)), often)
+    assert said == [[NO_USAGE], ["nor do whole ones: each is charged as reserved, and streamed"], [], []]
+
+
+def test_one_stream_that_ends_before_its_usage_does_not_end_streaming() -> None:
+    async def asked(model: Model, server: LoopbackServer) -> list[Reply]:
+        replies = [await model.complete(ASK)]
+        server.brain = always(Say("fine", counted=False))
+        replies.append(await model.complete(ASK))
+        server.brain = always(Say("fine"))
+        return [*replies, await model.complete(ASK)]
+
+    replies = with_server(chat_server(always(Say("fine"))), asked)
+    assert [each.usage.source for each in replies] == ["reported", "estimated", "reported"]
+    assert all(adapted(each) == [] for each in replies)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "stream_options is not supported",
+        "This model does not support stream_options",
+        "Unknown parameter: stream_options.include_usage",
+    ],
+)
+def test_a_server_that_refuses_stream_options_is_streamed_without_them(message: str) -> None:
+    async def asked(model: Model, server: LoopbackServer) -> list[str]:
+        refusal = Say(status=400, message=message)
+        server.brain = lambda _: refusal if server.log[-1].json.get("stream_options") else Say("fine")
+        said = adapted(await model.complete(ASK))
+        assert server.log[-1].json.get("stream") is True
+        return said
+
+    assert with_server(chat_server(always(Say())), asked)[0] == "`stream_options` was refused: it is left out"
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [
