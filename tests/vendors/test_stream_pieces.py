@@ -56,6 +56,13 @@ def test_anthropic_arguments_are_joined(fragments: Sequence[str], found: object)
     assert message["usage"] == {"input_tokens": 9, "output_tokens": 5}, "null says that a count stayed as it was"
 
 
+def test_anthropic_arguments_that_come_with_the_start_of_their_block_stay() -> None:
+    start, *others = tool_stream([""], "tool_use")[1:]
+    start["content_block"]["input"] = {"path": "a"}
+    message = assembled(Message(), started(), start, *others)
+    assert message["content"][0]["input"] == {"path": "a"}
+
+
 def test_anthropic_arguments_that_a_limit_cut_are_none_and_others_that_are_no_json_an_error() -> None:
     assert assembled(Message(), *tool_stream(['{"a": [1,'], "max_tokens"))["content"][0]["input"] == {}
     with pytest.raises(ModelError) as raised:
@@ -94,15 +101,17 @@ def test_anthropic_errors_in_a_stream_are_known_by_type(kind: str, expected: str
 # --- openai
 
 
-def test_openai_items_a_last_event_leaves_out_are_those_that_were_done() -> None:
+def test_openai_items_are_those_that_were_done_whatever_the_last_event_leaves_out_of_them() -> None:
     items: list[dict[str, Any]] = [
         {"type": "reasoning", "id": "r", "encrypted_content": "whole"},
         {"type": "message", "content": []},
     ]
     done = [{"type": "response.output_item.done", "output_index": at, "item": each} for at, each in enumerate(items)]
     added = {"type": "response.output_item.added", "output_index": 0, "item": {**items[0], "encrypted_content": "wh"}}
-    end = {"type": "response.completed", "response": {"status": "completed", "output": []}}
-    assert assembled(Response(), added, *reversed(done), end)["output"] == items
+    for left in ([], [{"type": "reasoning", "id": "r"}, items[1]], None):
+        end = {"type": "response.completed", "response": {"status": "completed", "output": left}}
+        assert assembled(Response(), added, *reversed(done), end)["output"] == items
+        assert assembled(Response(), end).get("output") == (left or []), "the negative control"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ class Response:
         return self._response
 
     def _end(self, response: Piece) -> None:
-        """Keep the response; some servers leave out of it what they sent item by item."""
+        """Keep the response with its items as each was done: the last event may leave them out, or their reasoning."""
         self.ended = True
-        items = [self._items[index] for index in sorted(self._items)]
-        self._response = response if response.get("output") or not items else {**response, "output": items}
+        output = response.get("output")
+        last = dict(enumerate(output)) if isinstance(output, list) else {}
+        items = last | self._items
+        self._response = {**response, "output": [items[index] for index in sorted(items)]}
