@@ -8,6 +8,7 @@ import httpx2
 
 from pipeline.surface import Binding, Heard, HeardKind
 from pipeline.vendors._events import Event, EventDecoder
+from pipeline.vendors._halves import joined
 from pipeline.vendors._wire import Begun, excerpt, json_object
 from stages.model import ModelError
 
@@ -73,7 +74,7 @@ class Listener:
         if not self._assembly.ended:
             for event in self._decoder.close():
                 self._hear(event)
-        return self._assembly.whole()
+        return joined(self._assembly.whole())
 
     def _hear(self, event: Event) -> bool:
         if self._assembly.ended or not event.data:

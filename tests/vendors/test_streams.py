@@ -1,7 +1,9 @@
 """Every vendor's streams, as they come and as they break: the same reply as a whole one, or a typed error."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,9 +17,10 @@ from pipeline.vendors._stream import Assembly, Listener
 from pipeline.vendors.anthropic.stream import Message
 from pipeline.vendors.compatible.stream import Completion
 from pipeline.vendors.openai.stream import Response
-from stages.model import Model, ModelError, Reply
+from stages.model import Model, ModelError, Reply, UserTurn
 from tests.loopback import LoopbackServer, Say, always
 from tests.loopback.brain import Fault
+from tests.loopback.wire import event
 from tests.vendors.bench import ASK, BENCHES, CHAT, TEXT, Bench
 
 ANTHROPIC, OPENAI, GOOGLE = BENCHES
@@ -81,6 +84,31 @@ def test_it_does_not_matter_how_the_network_cuts_the_bytes(bench: Bench) -> None
     one, *others = replies(bench, *(Say(TALK, calls=CALLS, piece=piece) for piece in (None, 1, 2, 3, 5, 64)))
     assert [other.turn for other in others] == [one.turn] * len(others)
     assert one.turn.text == TALK
+
+
+@every
+def test_half_a_character_is_replaced_and_the_reply_can_be_handed_back(bench: Bench) -> None:
+    async def asked(model: Model, server: LoopbackServer) -> str:
+        turn = (await model.complete(ASK)).turn
+        server.brain = always(Say("done"))
+        await model.complete(replace(ASK, turns=(*ASK.turns, turn, UserTurn("go on"))))
+        return turn.text
+
+    assert bench.run(always(Say("a\ud83d b", reasoning=False)), asked) == "a\ufffd b"
+
+
+@every
+def test_half_a_character_in_arguments_is_for_whoever_checks_them_to_refuse(bench: Bench) -> None:
+    turn = bench.ask(always(Say(calls=[("read_file", {"path": "c\ude42"})], reasoning=False))).turn
+    assert [call.arguments for call in turn.calls] == [{"path": "c\ude42"}]
+    assert json.dumps(turn.native, ensure_ascii=False).encode(), "what goes back can be sent"
+
+
+def test_a_character_whose_halves_come_in_two_pieces_is_whole() -> None:
+    def pieces(*deltas: str) -> list[bytes]:
+        return [event({"choices": [{"delta": {"content": delta}, "finish_reason": "stop"}]}) for delta in deltas]
+
+    assert heard_in(pieces("x\ud83d", "\ude42y"), Completion())["choices"][0]["message"]["content"] == "x🙂y"
 
 
 BREAKS: list[tuple[Fault, str]] = [

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.vendors._counts import count
+from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
 from pipeline.vendors._wire import excerpt, kind_of
 from pipeline.vendors.compatible import text_tools
@@ -41,7 +42,7 @@ def read(body: Mapping[str, Any], made_by: tuple[str, str], turn: int, *, in_tex
         said, native = text, {"message": _kept(message, text, raw_calls)}
     stop, why = _stop(choice["finish_reason"], message, calls)
     return Reply(
-        ModelTurn(said, calls, seal(*made_by, native)),
+        ModelTurn(sendable(said), calls, seal(*made_by, native)),
         stop,
         usage(body.get("usage")),
         model=str(body.get("model", "")),
