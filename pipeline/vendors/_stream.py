@@ -7,13 +7,12 @@ from typing import Any, Protocol
 import httpx2
 
 from pipeline.surface import Binding, Heard, HeardKind
+from pipeline.vendors._connection import MOST_BYTES
 from pipeline.vendors._events import Event, EventDecoder
 from pipeline.vendors._halves import joined
 from pipeline.vendors._wire import Begun, excerpt, json_object
 from stages.model import ModelError
 
-# Far beyond any reply; a server that sends without end must not fill the memory first.
-MOST_BYTES = 64 * 1024 * 1024
 LAST = "[DONE]"
 Piece = dict[str, Any]
 Told = tuple[HeardKind, int]

@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from pipeline.surface import Binding
+from pipeline.vendors._connection import MOST_BYTES
 from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.anthropic.errors import translate as anthropic_translate
 from pipeline.vendors.compatible.errors import translate as compatible_translate
@@ -286,6 +287,20 @@ def test_a_refusal_is_known_by_its_status_whatever_the_types_of_what_it_says(sai
     kinds = {vendor: error.kind for vendor, error in failing(429, {"error": said}).items()}
     assert kinds == dict.fromkeys(kinds, "rate_limit")
     assert len(kinds) == 4
+
+
+def test_an_answer_without_end_is_given_up_whatever_its_status() -> None:
+    kinds = [error.kind for error in failing(400, {"error": {"message": "x" * MOST_BYTES}}).values()]
+    assert kinds == ["protocol"] * 4
+    nearly = failing(400, {"error": {"message": "x" * (MOST_BYTES // 64)}})
+    assert [error.kind for error in nearly.values()] == ["bad_request"] * 4, "the negative control"
+
+
+def test_a_gemini_stream_without_end_is_given_up() -> None:
+    with pytest.raises(ModelError) as raised:
+        BENCHES[2].ask(always(Say("x" * MOST_BYTES)))
+    assert raised.value.kind == "protocol"
+    assert "longer than" in raised.value.message
 
 
 def test_what_a_server_says_drives_no_terminal() -> None:
