@@ -114,6 +114,13 @@ def test_openai_items_are_those_that_were_done_whatever_the_last_event_leaves_ou
         assert assembled(Response(), end).get("output") == (left or []), "the negative control"
 
 
+def test_openai_items_are_listed_once_wherever_a_server_counts_them_from() -> None:
+    call = {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "{}"}
+    done = {"type": "response.output_item.done", "output_index": 3, "item": call}
+    end = {"type": "response.completed", "response": {"status": "completed", "output": [call]}}
+    assert assembled(Response(), done, end)["output"] == [call]
+
+
 @pytest.mark.parametrize(
     "piece", [{"type": "error", "code": "server_error"}, {"error": {"code": "server_error", "message": "m"}}]
 )

@@ -1,5 +1,7 @@
 """The events of OpenAI's Responses API, read up to the one that carries the whole response."""
 
+from typing import Any
+
 from pipeline.surface import HeardKind
 from pipeline.vendors._stream import Piece, Told, cut_off
 
@@ -53,7 +55,17 @@ class Response:
     def _end(self, response: Piece) -> None:
         """Keep the response with its items as each was done: the last event may leave them out, or their reasoning."""
         self.ended = True
-        output = response.get("output")
-        last = dict(enumerate(output)) if isinstance(output, list) else {}
-        items = last | self._items
-        self._response = {**response, "output": [items[index] for index in sorted(items)]}
+        done = [self._items[index] for index in sorted(self._items)]
+        by_name = {_name(item): item for item in done if _name(item)}
+        listed = response.get("output")
+        # Known by their own names: not every server counts its items from 0 and without gaps.
+        items = [by_name.get(_name(item), item) for item in listed] if isinstance(listed, list) and listed else done
+        self._response = {**response, "output": items}
+
+
+def _name(item: Any) -> tuple[str, str] | None:
+    match item:
+        case {"type": str(kind), "id": str(identity)} if identity:
+            return kind, identity
+        case _:
+            return None
