@@ -13,6 +13,7 @@ from pipeline.vendors.compatible.request import REASONING
 from stages.model import ErrorKind, ModelError, ModelTurn, Reply, StopReason, ToolCall, Usage
 
 _DONE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+_CUT = frozenset({"length", "max_tokens", "model_length"})
 _CALLS = frozenset({"tool_calls", "function_call"})
 _PLACEHOLDER = "(no text)"
 _CODES: dict[str, ErrorKind] = {
@@ -109,9 +110,10 @@ def _stop(finish: str, message: Mapping[str, Any], calls: Sequence[ToolCall]) ->
     refusal = message.get("refusal")
     if finish == "content_filter" or (isinstance(refusal, str) and refusal):
         return "refused", str(refusal or finish)
-    if finish == "length":
+    said = finish.lower()
+    if said in _CUT:
         return "truncated", ""
-    if finish in _DONE or finish in _CALLS:
+    if said in _DONE or said in _CALLS:
         return ("tools" if calls else "done"), ""
     raise ModelError("protocol", f"the completion ended for an unknown reason: {finish!r}")
 
