@@ -9,6 +9,7 @@ from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
 from pipeline.vendors._wire import excerpt, kind_of
 from pipeline.vendors.compatible import text_tools
+from pipeline.vendors.compatible.errors import is_too_large
 from pipeline.vendors.compatible.request import REASONING
 from stages.model import ErrorKind, ModelError, ModelTurn, Reply, StopReason, ToolCall, Usage
 
@@ -97,6 +98,8 @@ def _failure(error: Any, body: Mapping[str, Any]) -> ModelError:
     words = excerpt(error.get("message") if isinstance(error, Mapping) else error)
     number = code if isinstance(code, int) and not isinstance(code, bool) else _number(code)
     kind = kind_of(number) if number >= 300 else _CODES.get(str(code), "server")
+    if kind in {"bad_request", "server"} and is_too_large(words):
+        kind = "too_large"
     spent = usage(body.get("usage"))
     reported = (spent.input, spent.cache_read) if spent.source == "reported" else None
     return ModelError(kind, f"the server failed with {code}: {words}", input_reported=reported, status=200)

@@ -41,8 +41,9 @@ class Completion:
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, Mapping):
             choice = {}
-        if choice.get("error") or piece.get("error"):
-            self._top["error"] = choice.get("error") or piece["error"]
+        error = choice.get("error") or piece.get("error") or (piece if piece.get("object") == "error" else None)
+        if error:
+            self._top["error"] = error
             self.ended = True
             return None
         self._finish = choice.get("finish_reason") or self._finish
