@@ -90,7 +90,7 @@ class MeteredModel:
             except ModelError as error:
                 self._charge_failure(reservation, error)
                 await self._recover(reservation, error, tries)
-                tries = tries.after(error.kind)
+                tries = tries.after(error)
 
     async def count_tokens(self, request: Request) -> int | None:
         """Return the exact input tokens where the vendor can say; this costs nothing."""

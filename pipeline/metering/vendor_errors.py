@@ -19,14 +19,14 @@ LONGEST_WAIT = 60.0
 class Tries:
     """What one call has been through, the failure at hand not included."""
 
-    failed: int = 0  # timeout, protocol, server, network
+    failed: int = 0  # timeout, protocol, server, network, and whatever else came after generation had begun
     throttled: int = 0  # rate_limit, overloaded
 
-    def after(self, kind: ErrorKind) -> "Tries":
-        """Return the count with a failure of this kind added."""
-        if kind in {"rate_limit", "overloaded"}:
-            return replace(self, throttled=self.throttled + 1)
-        return replace(self, failed=self.failed + 1)
+    def after(self, error: ModelError) -> "Tries":
+        """Return the count with a failure added; a stream that is throttled in its middle is both."""
+        throttled = error.kind in {"rate_limit", "overloaded"}
+        failed = error.generated or not throttled
+        return replace(self, failed=self.failed + failed, throttled=self.throttled + throttled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitte
         case "timeout" | "protocol":
             return TryAgain() if tries.failed + 1 < MOST_TRIES else Unusable()
         case "rate_limit" | "overloaded":
-            return _throttled(error, tries.throttled, now, deadline, jitter)
+            return _throttled(error, tries, now, deadline, jitter)
         case "server" | "network":
             if tries.failed + 1 >= MOST_TRIES:
                 return Stop(f"it failed {tries.failed + 1} times")
@@ -112,11 +112,14 @@ def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitte
             assert_never(error.kind)
 
 
-def _throttled(error: ModelError, before: int, now: float, deadline: float, jitter: float) -> Reaction:
+def _throttled(error: ModelError, tries: Tries, now: float, deadline: float, jitter: float) -> Reaction:
+    """Return what to do: a refusal costs nothing and is waited out, a reply that broke off was charged."""
     named = credible(error.retry_after)
     if named is not None and now + named >= deadline:
         return Park(now + named)
-    return _within(_seconds(error, before, jitter), now, deadline)
+    if error.generated and tries.failed + 1 >= MOST_TRIES:
+        return Stop(f"it failed {tries.failed + 1} times")
+    return _within(_seconds(error, tries.throttled, jitter), now, deadline)
 
 
 def _within(seconds: float, now: float, deadline: float) -> Wait | Stop:

@@ -9,6 +9,7 @@ import anyio
 from pipeline.config.binding import binding_of
 from pipeline.config.settings import Rung, Settings
 from pipeline.errors import InfrastructureError
+from pipeline.memory.budget import is_plausible
 from pipeline.memory.redaction import redactor
 from pipeline.metering.prices import pricing
 from pipeline.metering.quota import quota
@@ -138,7 +139,7 @@ async def _ask(prober: Prober, target: Target) -> Finding:
 async def _answered(prober: Prober, target: Target, reply: Reply, seconds: float, model: Model) -> Answered:
     rung = target.rung
     price = pricing(rung.vendor, rung.model, prober.settings)
-    cost = price.cost(reply.usage) if price else None
+    cost = price.cost(reply.usage) if price and is_plausible(reply.usage) else None
     return Answered(target, seconds, reply, cost, quota(rung.vendor), await _lifecycle(model, target.seconds))
 
 

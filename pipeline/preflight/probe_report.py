@@ -6,6 +6,7 @@ from decimal import Decimal
 from pipeline.config.settings import Settings, VendorSettings
 from pipeline.keys import key_names
 from pipeline.loader import surface
+from pipeline.memory.budget import is_plausible
 from pipeline.preflight.probe import PROBE_OUTPUT_TOKENS, PROBE_SECONDS, Answered, Finding, Silent, Target, adapted
 from pipeline.problem import Position, Problem, problem
 
@@ -59,7 +60,8 @@ def warnings(found: Iterable[Finding], settings: Settings, positions: Mapping[st
 def spent(found: Iterable[Finding]) -> str:
     """Say what the answers came to, for the last line."""
     answers = [each for each in found if isinstance(each, Answered)]
-    tokens = sum(each.reply.usage.input + each.reply.usage.output for each in answers)
+    usages = [each.reply.usage for each in answers]
+    tokens = sum(usage.input + usage.output for usage in usages if is_plausible(usage))
     costs = [each.cost for each in answers if each.paid_by is None]
     known = [cost for cost in costs if cost is not None]
     price = f"{_dollars(sum(known, Decimal(0)))}" if len(known) == len(costs) else "an unknown price"
@@ -72,7 +74,7 @@ def _outcome(finding: Finding) -> str:
         charged = ", possibly billed" if finding.billed else ""
         return f"{finding.kind or 'not asked'} after {milliseconds}{charged}"
     usage = finding.reply.usage
-    tokens = f"{usage.input:_} + {usage.output:_} tokens"
+    tokens = f"{usage.input:_} + {usage.output:_} tokens" if is_plausible(usage) else "no credible usage reported"
     cost = finding.paid_by or ("cost unknown" if finding.cost is None else _dollars(finding.cost))
     return f"answered as {_printable(finding.reply.model) or 'nobody it names'} in {milliseconds}, {tokens}, {cost}"
 

@@ -5,12 +5,16 @@ request here.
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_address
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from stages.model import ModelError
+
+# Far beyond any reply; a server that sends without end must not fill the memory first.
+MOST_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 _TIMEOUT = {"connect": CONNECT_SECONDS, "write": 120.0, "pool": CONNECT_SECONDS}
 # Routers drop connections that are silent for some minutes; the probes keep a long generation alive.
@@ -43,6 +47,7 @@ def http_client(base_url: str, headers: Mapping[str, str], stall: float) -> http
     A kept connection would be stale after a long tool run, and would have to be closed by somebody. `headers`
     (the key among them) win over whatever an SDK took from the environment. `stall` is the longest silence: any byte
     ends it, so a server that only says it is still there keeps a call alive; the stage's deadline bounds the whole.
+    No answer, whatever its status, is longer than `MOST_BYTES`.
     """
 
     async def settle(request: httpx2.Request) -> None:
@@ -57,8 +62,32 @@ def http_client(base_url: str, headers: Mapping[str, str], stall: float) -> http
         socket_options=_KEEPALIVE,
     )
     return httpx2.AsyncClient(
-        transport=transport, trust_env=False, follow_redirects=False, event_hooks={"request": [settle]}
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        event_hooks={"request": [settle], "response": [_bound]},
     )
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MOST_BYTES
+        async for chunk in self._stream:
+            left -= len(chunk)
+            if left < 0:
+                raise ModelError("protocol", f"the answer is longer than {MOST_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream)
 
 
 def _proxy(url: httpx2.URL) -> str | None:

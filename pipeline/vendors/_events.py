@@ -51,6 +51,8 @@ class EventDecoder:
             self._data.append(value)
         elif name == b"event":
             self._name = value
+        elif name == b"error":  # what one server writes instead of an event with that name
+            self._name, self._data = name, [value]
         elif not line:
             if self._data:
                 yield Event(self._name.decode(errors="replace"), b"\n".join(self._data).decode(errors="replace"))

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from pipeline.vendors._halves import sendable
 from stages.model import ModelTurn
 
 
 def seal(vendor: str, model: str, content: Any) -> dict[str, Any]:
     """Return `content` marked with who made it; reasoning is worth nothing, or an error, anywhere else."""
-    return {"vendor": vendor, "model": model, "content": content}
+    return {"vendor": vendor, "model": model, "content": sendable(content)}
 
 
 def unseal(turn: ModelTurn, vendor: str, model: str) -> Any | None:

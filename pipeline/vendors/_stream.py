@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import httpx2
 
 from pipeline.surface import Binding, Heard, HeardKind
+from pipeline.vendors._connection import MOST_BYTES
 from pipeline.vendors._events import Event, EventDecoder
+from pipeline.vendors._halves import joined
 from pipeline.vendors._wire import Begun, excerpt, json_object
 from stages.model import ModelError
 
-# Far beyond any reply; a server that sends without end must not fill the memory first.
-MOST_BYTES = 64 * 1024 * 1024
 LAST = "[DONE]"
 Piece = dict[str, Any]
 Told = tuple[HeardKind, int]
@@ -73,7 +73,7 @@ class Listener:
         if not self._assembly.ended:
             for event in self._decoder.close():
                 self._hear(event)
-        return self._assembly.whole()
+        return joined(self._assembly.whole())
 
     def _hear(self, event: Event) -> bool:
         if self._assembly.ended or not event.data:
@@ -110,7 +110,9 @@ def _piece(event: Event) -> Piece:
     except ValueError:
         piece = None
     if not isinstance(piece, dict):
-        raise ModelError("protocol", f"a piece of the stream is not a JSON object: {excerpt(event.data[:200])!r}")
+        raise ModelError(
+            "protocol", f"a piece of the stream is not a JSON object: {excerpt(event.data[:1_000], 200)!r}"
+        )
     if event.name == "error" and "error" not in piece:
         return {"type": "error", "error": piece}
     return piece

@@ -16,6 +16,7 @@ from pipeline.surface import Binding
 from stages.model import ErrorKind, ModelError
 
 T = TypeVar("T")
+_CUT = "…"  # where an excerpt ends early
 _BEYOND_CONTEXT = re.compile(
     r"context (length|window|size|limit)|maximum (prompt|input) length|(prompt|input) is too long"
     r"|too many (input )?tokens",
@@ -47,11 +48,18 @@ async def guarded(
     except ModelError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - only SDK code runs inside, and its exceptions are an open set
-        failure = _silence(error, binding) or translate(error)
+        failure = _silence(error, binding) or _translated(error, translate)
     if begun is not None and begun.began:
         failure.generated = True
         failure.input_reported = failure.input_reported or begun.input_reported
     raise hidden(failure, binding.api_key)
+
+
+def _translated(error: Exception, translate: Callable[[Exception], ModelError]) -> ModelError:
+    try:
+        return translate(error)
+    except Exception:  # noqa: BLE001 - it looks into what a server sent, where anything may have any type
+        return garbage(error)
 
 
 def _silence(error: Exception, binding: Binding) -> ModelError | None:
@@ -62,8 +70,10 @@ def _silence(error: Exception, binding: Binding) -> ModelError | None:
 
 
 def hidden(error: ModelError, key: str | None) -> ModelError:
-    """Return the error with the key taken out of its message."""
+    """Return the error with the key taken out of its message, and the beginning of one that an excerpt cut."""
     text = error.message.replace(key, "[key]") if key and len(key) > 3 else error.message
+    for length in range(len(key or "") - 1, 3, -1):
+        text = text.replace(f"{str(key)[:length]}{_CUT}", f"[key]{_CUT}")
     return ModelError(
         error.kind,
         text,
@@ -167,11 +177,11 @@ def json_object(body: bytes) -> dict[str, Any]:
         document = None
     if isinstance(document, dict):
         return document
-    start = body[:200].decode(errors="replace")
+    start = excerpt(body[:1_000].decode(errors="replace"), 200)
     raise ModelError("protocol", f"the answer is not a JSON object: {start!r}")
 
 
-def excerpt(text: object) -> str:
-    """Return a vendor's message, bounded, on one line."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= 600 else f"{line[:600]}…"
+def excerpt(text: object, most: int = 600) -> str:
+    """Return a vendor's message, bounded, on one line, without what drives a terminal."""
+    line = "".join(letter for letter in " ".join(str(text).split()) if letter.isprintable())
+    return line if len(line) <= most else f"{line[:most]}{_CUT}"

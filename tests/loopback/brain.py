@@ -44,6 +44,7 @@ class Say:
     `usage` in our own terms; left out, it is estimated from the bytes and from what earlier requests had in common.
     A streamed reply is as many events as its protocol needs, sent in pieces of `piece` bytes where that is set, or a
     `whole` document whatever was asked for.
+    `counted` off leaves the usage out of a stream that chunks of its own report it in.
     `stop` is `truncated`, `refused` or the vendor's own word. `fault` breaks the wire: see `wire.py`. `body` is
     sent instead of the reply, `reasoning` off leaves out thoughts.
     """
@@ -62,6 +63,7 @@ class Say:
     reasoning: bool = True
     piece: int | None = None
     whole: bool = False
+    counted: bool = True
 
 
 Brain = Callable[[Conversation], Say]

@@ -31,7 +31,8 @@ class Traits:
     """What one server does and does not take. `refuses` are parameters, `roles` those of messages it knows.
 
     `tools` off answers as a server without them does; then calls are written and results read as text. `reasons`
-    gives thoughts out and wants them back. `reports` off leaves the usage out.
+    gives thoughts out and wants them back. `reports` off leaves the usage out, `counts_streams` off does so in
+    streams, asked for or not.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -40,6 +41,7 @@ class Traits:
     strict_tools: bool = True
     reasons: bool = True
     reports: bool = True
+    counts_streams: bool = True
     key_header: str = "authorization"
     path: str = "/v1"
 
@@ -81,7 +83,10 @@ class _Chat:
         reply = self._reply(body, conversation, say, Usage(sum(map(size, blocks)), read, write))
         headers = {"x-request-id": f"req_{conversation.turn + 1:04}", **say.headers}
         asked = body.get("stream") and say.body is None and not say.whole
-        stream = _stream(reply, counted=bool(body.get("stream_options", {}).get("include_usage"))) if asked else None
+        counted = (
+            self._traits.counts_streams and say.counted and bool(body.get("stream_options", {}).get("include_usage"))
+        )
+        stream = _stream(reply, counted=counted) if asked else None
         return Answer(200, reply if say.body is None else say.body, headers, say.fault, stream, say.piece)
 
     def _authorize(self, request: LoggedRequest) -> None:

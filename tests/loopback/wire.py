@@ -45,10 +45,10 @@ class Answer:
 
 
 def event(data: Any, name: str = "", *, end: str = "\n") -> bytes:
-    """Return a server-sent event; text is sent in UTF-8, not escaped."""
+    """Return a server-sent event; text is sent in UTF-8, not escaped, but for half a pair."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     named = f"event: {name}{end}" if name else ""
-    return f"{named}data: {text}{end}{end}".encode()
+    return f"{named}data: {text}{end}{end}".encode(errors="backslashreplace")
 
 
 def halves(text: str) -> list[str]:

@@ -225,6 +225,18 @@ async def test_a_throttled_call_releases_waits_as_told_and_tries_again(books: De
     assert on.deadline.extended == 0.0, "a wait for the vendor is the attempt's time"
 
 
+async def test_replies_throttled_in_their_middle_are_charged_and_so_tried_no_more_than_twice(books: Desk) -> None:
+    midway = [ModelError("overloaded", "no", generated=True) for _ in range(9)]
+    on = bench(books, failing("overloaded"), *midway)
+    with pytest.raises(VendorStopError):
+        await on.model.complete(request())
+    assert [(state, error) for state, _, error in on.states] == [
+        ("released", "overloaded"),
+        ("settled", "overloaded"),
+        ("settled", "overloaded"),
+    ]
+
+
 async def test_nothing_is_held_while_a_call_waits_for_its_vendor(books: Desk) -> None:
     held: list[int] = []
 

@@ -21,6 +21,7 @@ from stages.model import ErrorKind, ModelError
 NOW, DEADLINE = 1_000.0, 1_300.0
 FRESH = Tries()
 FAILED = Tries(failed=1)
+THROTTLED = {"rate_limit", "overloaded"}
 Row = tuple[str, ErrorKind, float | None, Tries, type[Reaction] | Reaction]
 
 ROWS: list[Row] = [
@@ -62,7 +63,7 @@ ROWS: list[Row] = [
 def test_the_reaction(
     kind: ErrorKind, retry_after: float | None, tries: Tries, expected: type[Reaction] | Reaction
 ) -> None:
-    error = ModelError(kind, "no", retry_after=retry_after)
+    error = ModelError(kind, "no", retry_after=retry_after, generated=kind not in THROTTLED)
     reaction = react(error, tries=tries, now=NOW, deadline=DEADLINE)
     if isinstance(expected, type):
         assert isinstance(reaction, expected)
@@ -78,7 +79,7 @@ def test_back_off_without_a_named_time_past_the_deadline_is_an_outage_and_does_n
 
 def test_jitter_takes_up_to_a_half_of_the_back_off_and_nothing_of_a_named_time() -> None:
     for jitter, seconds in ((0.0, 2.0), (0.5, 3.0), (1.0, 4.0)):
-        throttled = ModelError("overloaded", "no")
+        throttled = ModelError("overloaded", "no", generated=False)
         assert react(throttled, tries=Tries(throttled=2), now=NOW, deadline=DEADLINE, jitter=jitter) == Wait(seconds)
         named = ModelError("overloaded", "no", retry_after=7)
         assert react(named, tries=FRESH, now=NOW, deadline=DEADLINE, jitter=jitter) == Wait(7.0)
@@ -87,8 +88,21 @@ def test_jitter_takes_up_to_a_half_of_the_back_off_and_nothing_of_a_named_time()
 def test_tries_count_what_may_have_been_paid_apart_from_throttling() -> None:
     tries = FRESH
     for kind in ("rate_limit", "overloaded", "timeout", "server", "network", "protocol"):
-        tries = tries.after(kind)
+        tries = tries.after(ModelError(kind, "no", generated=kind not in THROTTLED))
     assert tries == Tries(failed=4, throttled=2)
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "overloaded"])
+def test_a_reply_that_was_throttled_in_its_middle_was_charged_so_it_is_tried_twice_like_any_other(
+    kind: ErrorKind,
+) -> None:
+    error = ModelError(kind, "no", generated=True)
+    first = react(error, tries=FRESH, now=NOW, deadline=DEADLINE)
+    second = react(error, tries=FRESH.after(error), now=NOW, deadline=DEADLINE)
+    assert (first, second) == (Wait(1.0), Stop("it failed 2 times"))
+    assert with_fallback(second, error, now=NOW) == FallBack("it failed 2 times")
+    beyond = ModelError(kind, "no", generated=True, retry_after=7_200)
+    assert react(beyond, tries=FRESH.after(error), now=NOW, deadline=DEADLINE) == Park(8_200.0)
 
 
 FALLBACK_ROWS: list[Row] = [
@@ -115,6 +129,6 @@ FALLBACK_ROWS: list[Row] = [
 def test_the_reaction_where_a_fallback_is_left(
     kind: ErrorKind, retry_after: float | None, tries: Tries, expected: Reaction
 ) -> None:
-    error = ModelError(kind, "no", retry_after=retry_after)
+    error = ModelError(kind, "no", retry_after=retry_after, generated=kind not in THROTTLED)
     reaction = react(error, tries=tries, now=NOW, deadline=DEADLINE)
     assert with_fallback(reaction, error, now=NOW) == expected

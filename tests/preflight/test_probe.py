@@ -137,6 +137,23 @@ def test_what_a_model_said_is_shown_with_its_time_tokens_and_cost(tmp_path: Path
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize(
+    ("brain", "traits"),
+    [(OK, Traits(reports=False)), (always(Say("ok", usage=Usage(20, 90, 0, 5))), Traits())],
+    ids=["no usage", "more from the cache than there was"],
+)
+def test_what_a_server_does_not_credibly_count_is_shown_as_unknown_and_not_as_free(
+    tmp_path: Path, stack: ExitStack, brain: Brain, traits: Traits
+) -> None:
+    server = stack.enter_context(chat_server(brain, traits=traits))
+    prices = "prices: {'*': {input: 4, output: 20}}"
+    text = f"vendors: {{mine: {{base_url: '{server.url}', api_key_env: MINE, {prices}}}}}\n"
+    found = loaded(tmp_path, text + changed(SOUND, *[("vendor: anthropic", "vendor: mine")] * 3))
+    answers = probed(found, {"mine": CHAT_KEY, "google": GOOGLE_KEY})
+    assert ", no credible usage reported, cost unknown" in probe_report.render(answers)
+    assert probe_report.spent(answers[:1]) == "0 tokens at an unknown price"
+
+
 def test_an_unknown_price_is_shown_as_unknown(tmp_path: Path, stack: ExitStack) -> None:
     server = stack.enter_context(chat_server(OK))
     text = f"vendors: {{mine: {{base_url: '{server.url}', api_key_env: MINE}}}}\n"

@@ -1,4 +1,4 @@
-"""Every exception class of each SDK and of the HTTP library has a kind; a class nobody thought of fails here."""
+"""Every exception class of each SDK and of the HTTP library has a kind, whatever a server says with it."""
 
 import inspect
 import json
@@ -14,13 +14,17 @@ import openai
 import pytest
 
 from pipeline.surface import Binding
-from pipeline.vendors._wire import guarded
+from pipeline.vendors._connection import MOST_BYTES
+from pipeline.vendors._wire import guarded, json_object
 from pipeline.vendors.anthropic.errors import translate as anthropic_translate
 from pipeline.vendors.compatible.errors import translate as compatible_translate
 from pipeline.vendors.google.errors import translate as google_translate
 from pipeline.vendors.google.sdk import errors as google_errors
 from pipeline.vendors.openai.errors import translate as openai_translate
-from stages.model import ModelError
+from stages.model import Model, ModelError
+from tests.loopback import Brain, Conversation, LoopbackServer, Say, always
+from tests.loopback.wire import Rejected
+from tests.vendors.bench import ASK, BENCHES, CHAT
 
 Translate = Callable[[Exception], ModelError]
 KEY = "sk-in-the-request"
@@ -244,6 +248,82 @@ def test_whatever_breaks_a_stream_that_has_begun_may_have_cost_and_holds_no_key(
 @pytest.mark.parametrize("error", [json.JSONDecodeError("m", "", 0), ValueError("m"), TypeError("m"), KeyError("m")])
 def test_whatever_an_sdk_trips_over_is_an_answer_that_cannot_be_read(translate: Translate, error: Exception) -> None:
     assert translate(error).kind == "protocol"
+
+
+def failing(status: int, said: Any, key: str = KEY) -> dict[str, ModelError]:
+    """Return what each vendor's call fails with when its server answers so."""
+    found = {}
+    for bench in (*BENCHES, CHAT):
+
+        async def asked(model: Model, server: LoopbackServer) -> None:
+            server.brain = rejecting(status, said)
+            await model.complete(ASK)
+
+        with pytest.raises(ModelError) as raised:
+            bench.run(always(Say()), asked)
+        assert key not in str(vars(raised.value))
+        found[bench.vendor] = raised.value
+    return found
+
+
+def rejecting(status: int, said: Any) -> Brain:
+    def brain(_conversation: Conversation) -> Say:
+        raise Rejected(status, said)
+
+    return brain
+
+
+ODD: list[Any] = [
+    {"code": ["x"], "message": {"a": 1}, "param": {"tools": 1}, "type": ["t"], "status": 5},
+    {"code": 5, "param": ["tools"], "type": 5, "details": {"error_code": ["x"]}},
+    {"details": [{"violations": 5, "reason": ["x"], "@type": 5, "retryDelay": {}}, 7]},
+    "a text",
+    None,
+]
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_a_refusal_is_known_by_its_status_whatever_the_types_of_what_it_says(said: Any) -> None:
+    kinds = {vendor: error.kind for vendor, error in failing(429, {"error": said}).items()}
+    assert kinds == dict.fromkeys(kinds, "rate_limit")
+    assert len(kinds) == 4
+
+
+def test_an_answer_without_end_is_given_up_whatever_its_status() -> None:
+    kinds = [error.kind for error in failing(400, {"error": {"message": "x" * MOST_BYTES}}).values()]
+    assert kinds == ["protocol"] * 4
+    nearly = failing(400, {"error": {"message": "x" * (MOST_BYTES // 64)}})
+    assert [error.kind for error in nearly.values()] == ["bad_request"] * 4, "the negative control"
+
+
+def test_a_gemini_stream_without_end_is_given_up() -> None:
+    with pytest.raises(ModelError) as raised:
+        BENCHES[2].ask(always(Say("x" * MOST_BYTES)))
+    assert raised.value.kind == "protocol"
+    assert "longer than" in raised.value.message
+
+
+def test_what_a_server_says_drives_no_terminal() -> None:
+    for error in failing(400, {"error": {"message": "\x1b[2Jgone\x07\r\nnext\u202e"}}).values():
+        assert "gone next" in error.message
+        assert error.message.isprintable()
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_key_that_is_cut_where_the_excerpt_ends_is_not_shown_in_part(status: int) -> None:
+    binding = Binding("m", "m", None, None, None, KEY, "")
+    for padding in range(150, 640):
+        text = "x" * padding + KEY + "x" * 900
+
+        async def call(text: str = text) -> None:
+            if status == 200:
+                json_object(text.encode())
+            response = httpx2.Response(400, request=REQUEST)
+            raise openai.APIStatusError(text, response=response, body={"message": text})
+
+        with pytest.raises(ModelError) as raised:
+            anyio.run(guarded, call, openai_translate, binding)
+        assert KEY[:6] not in raised.value.message
 
 
 @pytest.mark.parametrize("module", [anthropic, openai])

@@ -461,6 +461,14 @@ def test_calls_come_in_the_order_of_their_index_and_each_has_an_id() -> None:
     assert reply.stop == "tools"
 
 
+@pytest.mark.parametrize(
+    ("word", "stop"),
+    [("length", "truncated"), ("model_length", "truncated"), ("MAX_TOKENS", "truncated"), ("STOP", "done")],
+)
+def test_every_servers_words_for_an_end_are_understood(word: str, stop: str) -> None:
+    assert CHAT.ask(always(Say(body=completion(content="x", finish_reason=word)))).stop == stop
+
+
 def test_a_call_with_finish_reason_stop_is_a_call() -> None:
     calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]
     reply = CHAT.ask(always(Say(body=completion(content=None, tool_calls=calls))))

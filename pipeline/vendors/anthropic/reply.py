@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.vendors._counts import count
+from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
 from pipeline.vendors._wire import excerpt
 from pipeline.vendors.anthropic.request import VENDOR
@@ -35,7 +36,7 @@ def read(body: Mapping[str, Any], model: str, request_id: str) -> Reply:
     calls = tuple(_call(block) for block in content if block["type"] == "tool_use")
     details = body.get("stop_details")
     return Reply(
-        ModelTurn(text, calls, seal(VENDOR, model, content)),
+        ModelTurn(sendable(text), calls, seal(VENDOR, model, content)),
         _STOPS[stop],
         usage(body["usage"]),
         model=str(body.get("model", "")),

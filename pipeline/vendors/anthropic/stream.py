@@ -54,7 +54,9 @@ class Message:
         if not self.ended:
             raise cut_off()
         for index, fragments in self._inputs.items():
-            self._blocks[index]["input"] = self._input("".join(fragments))
+            text = "".join(fragments)
+            if text.strip():  # some gateways send all of it with the block's start, and an empty piece after it
+                self._blocks[index]["input"] = self._input(text)
         return {**self._message, "content": [self._blocks[index] for index in sorted(self._blocks)]}
 
     def _add(self, index: int, delta: Mapping[str, Any]) -> Told | None:
@@ -84,7 +86,7 @@ class Message:
     def _input(self, text: str) -> Any:
         """Return a call's arguments. A reply that was cut at its limit has the beginning of them, hence none."""
         try:
-            return json.loads(text or "{}")
+            return json.loads(text)
         except ValueError:
             if self._message.get("stop_reason") in {"max_tokens", "model_context_window_exceeded"}:
                 return {}

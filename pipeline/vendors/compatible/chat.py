@@ -44,7 +44,7 @@ class ChatModel:
                 dialect = lower
                 continue
             if reply.usage.source == "estimated":
-                dialect = with_usage(dialect)
+                dialect = with_usage(dialect, first=place not in _LEARNT)
             _LEARNT[place] = dialect
             return self._tell(reply, dialect.steps)
 

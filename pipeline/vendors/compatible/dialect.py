@@ -24,7 +24,7 @@ class Dialect:
     tools: Literal["strict", "plain", "text"] = "strict"
     cache_key: bool = False
     reasoning: bool = True
-    stream: Literal["usage", "plain", "whole"] = "usage"
+    stream: Literal["usage", "plain", "whole", "unreported"] = "usage"
     steps: tuple[str, ...] = ()
 
 
@@ -43,9 +43,10 @@ _NO_TOOLS = re.compile(
     re.IGNORECASE,
 )
 
-
+_NO_USAGE = "its streams report no usage: replies come whole"
 _NO_STREAM = re.compile(
-    r"(not|n't) support\w* stream|stream\w* (is|are) not supported|(tools?|function\w*) with stream", re.IGNORECASE
+    r"(not|n't) support\w* stream(?!_)|\bstream(?!_)\w* (is|are) not supported|(tools?|function\w*) with stream(?!_)",
+    re.IGNORECASE,
 )
 
 
@@ -122,20 +123,26 @@ def _no_stream_options(dialect: Dialect) -> Dialect | None:
 
 
 def _no_stream(dialect: Dialect) -> Dialect | None:
-    return _unstreamed(dialect, "streaming was refused: replies come whole")
-
-
-def with_usage(dialect: Dialect) -> Dialect:
-    """Return the dialect after a reply without a usage: a server that cannot be asked for it reports it with the whole.
-
-    Every reply without one is charged at all that was reserved for it.
-    """
-    words = "its streams report no usage: replies come whole"
-    return (_unstreamed(dialect, words) if dialect.stream == "plain" else None) or dialect
-
-
-def _unstreamed(dialect: Dialect, words: str) -> Dialect | None:
+    words = "streaming was refused: replies come whole"
     return _with(dialect, words, stream="whole") if dialect.stream != "whole" else None
+
+
+def with_usage(dialect: Dialect, *, first: bool) -> Dialect:
+    """Return the dialect after a reply without a usage: what a stream lacks may come with the whole.
+
+    Every reply without one is charged at all that was reserved for it. Where a server was asked for the usage, only
+    its `first` reply says that it takes no notice; a later one without it broke off just before. A server that does
+    not report it with the whole either is streamed again.
+    """
+    match dialect.stream:
+        case "plain":
+            return _with(dialect, _NO_USAGE, stream="whole")
+        case "usage" if first:
+            return _with(dialect, _NO_USAGE, stream="whole")
+        case "whole" if _NO_USAGE in dialect.steps:
+            return _with(dialect, "nor do whole ones: each is charged as reserved, and streamed", stream="unreported")
+        case _:
+            return dialect
 
 
 _STEPS: tuple[tuple[re.Pattern[str], _Step], ...] = (

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.vendors._counts import count
+from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
-from pipeline.vendors._wire import excerpt, kind_of
+from pipeline.vendors._wire import beyond_context, excerpt, kind_of
 from pipeline.vendors.compatible import text_tools
 from pipeline.vendors.compatible.request import REASONING
 from stages.model import ErrorKind, ModelError, ModelTurn, Reply, StopReason, ToolCall, Usage
 
 _DONE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+_CUT = frozenset({"length", "max_tokens", "model_length"})
 _CALLS = frozenset({"tool_calls", "function_call"})
 _PLACEHOLDER = "(no text)"
 _CODES: dict[str, ErrorKind] = {
@@ -41,7 +43,7 @@ def read(body: Mapping[str, Any], made_by: tuple[str, str], turn: int, *, in_tex
         said, native = text, {"message": _kept(message, text, raw_calls)}
     stop, why = _stop(choice["finish_reason"], message, calls)
     return Reply(
-        ModelTurn(said, calls, seal(*made_by, native)),
+        ModelTurn(sendable(said), calls, seal(*made_by, native)),
         stop,
         usage(body.get("usage")),
         model=str(body.get("model", "")),
@@ -51,17 +53,26 @@ def read(body: Mapping[str, Any], made_by: tuple[str, str], turn: int, *, in_tex
 
 
 def usage(said: Any) -> Usage:
-    """Return a completion's usage in our terms; a server that reports none is charged by the caller's own bound."""
+    """Return a completion's usage in our terms; a server that reports none is charged by the caller's own bound.
+
+    Some servers leave the reasoning out of `completion_tokens`; in their total it is, and it is output.
+    """
     if not isinstance(said, Mapping):
         return Usage(source="estimated")
     inputs, outputs = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
+    prompt = count(said, "prompt_tokens")
     return Usage(
-        input=count(said, "prompt_tokens"),
+        input=prompt,
         cache_read=count(inputs, "cached_tokens"),
         cache_write=count(inputs, "cache_write_tokens"),
-        output=count(said, "completion_tokens"),
+        output=max(count(said, "completion_tokens"), count(said, "total_tokens") - prompt if prompt else 0),
         reasoning=count(outputs, "reasoning_tokens"),
     )
+
+
+def parts_text(content: Sequence[Any]) -> str:
+    """Return the text of a content that comes in parts; thoughts have theirs elsewhere."""
+    return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
 
 
 def _choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,6 +97,8 @@ def _failure(error: Any, body: Mapping[str, Any]) -> ModelError:
     words = excerpt(error.get("message") if isinstance(error, Mapping) else error)
     number = code if isinstance(code, int) and not isinstance(code, bool) else _number(code)
     kind = kind_of(number) if number >= 300 else _CODES.get(str(code), "server")
+    if kind in {"bad_request", "server"} and beyond_context(words):
+        kind = "too_large"
     spent = usage(body.get("usage"))
     reported = (spent.input, spent.cache_read) if spent.source == "reported" else None
     return ModelError(kind, f"the server failed with {code}: {words}", input_reported=reported, status=200)
@@ -99,9 +112,10 @@ def _stop(finish: str, message: Mapping[str, Any], calls: Sequence[ToolCall]) ->
     refusal = message.get("refusal")
     if finish == "content_filter" or (isinstance(refusal, str) and refusal):
         return "refused", str(refusal or finish)
-    if finish == "length":
+    said = finish.lower()
+    if said in _CUT:
         return "truncated", ""
-    if finish in _DONE or finish in _CALLS:
+    if said in _DONE or said in _CALLS:
         return ("tools" if calls else "done"), ""
     raise ModelError("protocol", f"the completion ended for an unknown reason: {finish!r}")
 
@@ -109,7 +123,7 @@ def _stop(finish: str, message: Mapping[str, Any], calls: Sequence[ToolCall]) ->
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        return parts_text(content)
     if content is not None and not isinstance(content, str):
         raise ModelError("protocol", f"the message's content is no text: {excerpt(content)}")
     return str(content or message.get("refusal") or "")

@@ -41,7 +41,7 @@ def _streamed(dialect: Dialect) -> dict[str, Any]:
     match dialect.stream:
         case "usage":
             return {"stream": True, "stream_options": {"include_usage": True}}
-        case "plain":
+        case "plain" | "unreported":
             return {"stream": True}
         case "whole":
             return {}

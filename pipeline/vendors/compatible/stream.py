@@ -5,7 +5,8 @@ from typing import Any
 
 from pipeline.surface import HeardKind
 from pipeline.vendors._stream import Piece, Told, cut_off
-from pipeline.vendors.compatible.reply import usage
+from pipeline.vendors.compatible.calls import Calls
+from pipeline.vendors.compatible.reply import parts_text, usage
 
 _TEXTS: dict[str, HeardKind] = {
     "content": "text",
@@ -25,7 +26,8 @@ class Completion:
         self.input_reported: tuple[int, int] | None = None
         self._top: Piece = {}
         self._message: Piece = {"role": "assistant", "content": None}
-        self._calls: list[Piece] = []
+        self._calls = Calls()
+        self._heard = False
         self._finish: Any = None
 
     def take(self, piece: Piece) -> Told | None:
@@ -39,64 +41,41 @@ class Completion:
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, Mapping):
             choice = {}
-        if choice.get("error") or piece.get("error"):
-            self._top["error"] = choice.get("error") or piece["error"]
+        error = choice.get("error") or piece.get("error") or (piece if piece.get("object") == "error" else None)
+        if error:
+            self._top["error"] = error
             self.ended = True
             return None
         self._finish = choice.get("finish_reason") or self._finish
-        said = choice.get("delta") or choice.get("message")
+        said = choice.get("delta")
+        if not said and not (self._heard and isinstance(said, Mapping)):
+            said = choice.get("message")  # beside a delta it says all of it again, with the last chunk
         return self._add(said) if isinstance(said, Mapping) else None
 
     def whole(self) -> Piece:
         """Return the completion; see `_stream.Assembly`. Without a usage, the caller charges its own bound."""
         if self._finish is None and not self.ended:
             raise cut_off()
-        message = self._message | ({"tool_calls": self._calls} if self._calls else {})
+        message = self._message | ({"tool_calls": self._calls.listed} if self._calls.listed else {})
         return self._top | {"choices": [{"index": 0, "message": message, "finish_reason": self._finish}]}
 
     def _add(self, said: Mapping[str, Any]) -> Told | None:
         """Add what one chunk says; of several kinds the last is told."""
         told: Told | None = None
         for name, value in said.items():
-            if name in _TEXTS and isinstance(value, str):
-                self._message[name] = (self._message.get(name) or "") + value
-                told = (_TEXTS[name], len(value) + (told[1] if told else 0)) if value else told
+            if name in _TEXTS and isinstance(value, str | list):
+                added = value if isinstance(value, str) else parts_text(value)
+                self._message[name] = (self._message.get(name) or "") + added
+                told = (_TEXTS[name], len(added) + (told[1] if told else 0)) if added else told
             elif name == "tool_calls" and isinstance(value, list):
-                told = "tool", sum(self._fragment(each) for each in value)
+                pieces = [self._calls.add(each) for each in value]
+                told = ("tool", sum(pieces) + (told[1] if told else 0)) if pieces else told
             elif name == "reasoning_details" and isinstance(value, list):
                 _add_details(self._message.setdefault(name, []), value)
             elif value is not None:
                 self._message[name] = value
+        self._heard = self._heard or told is not None
         return told
-
-    def _fragment(self, fragment: Any) -> int:
-        """Add a piece of a call to its call; return the characters of its arguments."""
-        if not isinstance(fragment, dict):
-            self._calls.append({"unreadable": fragment})  # the reader of whole completions refuses it
-            return 0
-        function = fragment.get("function")
-        call = self._call_of(fragment)
-        call |= {name: value for name, value in fragment.items() if name != "function" and value not in (None, "")}
-        if not isinstance(function, dict):
-            return 0
-        known = call.setdefault("function", {})
-        # Some servers say the name again with every piece.
-        known |= {name: value for name, value in function.items() if name != "arguments" and not known.get(name)}
-        added = function.get("arguments")
-        if isinstance(added, str):
-            known["arguments"] = f"{known.get('arguments') or ''}{added}"
-        elif added is not None:
-            known["arguments"] = added
-        return len(str(added or ""))
-
-    def _call_of(self, fragment: Mapping[str, Any]) -> Piece:
-        """Return the call a piece belongs to. Some servers leave the index out, or give every call the same."""
-        index, identity = fragment.get("index"), fragment.get("id")
-        begun = [call for call in self._calls if index is None or call.get("index") == index]
-        if begun and identity in (None, "", begun[-1].get("id")):
-            return begun[-1]
-        self._calls.append({})
-        return self._calls[-1]
 
 
 def _add_details(known: list[Any], added: Sequence[Any]) -> None:

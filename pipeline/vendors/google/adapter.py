@@ -23,7 +23,7 @@ def connect(binding: Binding) -> Model:
     key = binding.api_key or "none"
     # What comes compressed could not be looked into.
     http = http_client(base_url, {"x-goog-api-key": key, "accept-encoding": "identity"}, binding.stall)
-    http.event_hooks = {**http.event_hooks, "response": [keep_lines]}
+    http.event_hooks["response"].append(keep_lines)
     options = types.HttpOptions(
         base_url=base_url,
         api_version=_API_VERSION,

@@ -50,8 +50,8 @@ def _details(body: Any) -> list[Mapping[str, Any]]:
 
 
 def _quotas(details: list[Mapping[str, Any]]) -> list[str]:
-    violations = [each for detail in details for each in detail.get("violations") or () if isinstance(each, Mapping)]
-    return [str(violation.get("quotaId", "")) for violation in violations]
+    lists = [each for detail in details if isinstance(each := detail.get("violations"), list)]
+    return [str(each.get("quotaId", "")) for violations in lists for each in violations if isinstance(each, Mapping)]
 
 
 def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:

@@ -1,5 +1,6 @@
 """Read Gemini's answer: nothing is believed that does not have the shape of a response."""
 
+from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
 from pipeline.vendors._wire import excerpt
 from pipeline.vendors.google.request import VENDOR
@@ -35,7 +36,7 @@ def read(response: types.GenerateContentResponse, model: str, turn: int) -> Repl
         stop = "tools"
     native = seal(VENDOR, model, content.model_dump(mode="json", exclude_none=True))
     return Reply(
-        ModelTurn(_text(content), calls, native),
+        ModelTurn(sendable(_text(content)), calls, native),
         stop,
         spent,
         model=response.model_version or "",

@@ -7,7 +7,7 @@ from pipeline.surface import Heard, HeardKind
 from pipeline.vendors.google.reply import usage
 from pipeline.vendors.google.sdk import types
 
-Known = TypeVar("Known", types.GenerateContentResponse, types.Candidate)
+Known = TypeVar("Known", types.GenerateContentResponse, types.Candidate, types.GenerateContentResponseUsageMetadata)
 
 
 class Response:
@@ -21,21 +21,25 @@ class Response:
         self._response = types.GenerateContentResponse()
         self._candidate: types.Candidate | None = None
         self._parts: list[types.Part] = []
-        self._role: str | None = None
+        self._role = "model"
 
     def take(self, chunk: types.GenerateContentResponse) -> None:
         """Add one chunk."""
         self.began = True
-        if chunk.usage_metadata is not None:
-            spent = usage(chunk.usage_metadata)
-            self.input_reported = (spent.input, spent.cache_read)
+        counted = self._response.usage_metadata
         self._response = _newest(self._response, chunk)
+        if chunk.usage_metadata is not None:
+            # A later report may leave out what did not change: what was thought or cached stays counted.
+            merged = _newest(counted or types.GenerateContentResponseUsageMetadata(), chunk.usage_metadata)
+            self._response = self._response.model_copy(update={"usage_metadata": merged})
+            spent = usage(merged)
+            self.input_reported = (spent.input, spent.cache_read)
         candidate = chunk.candidates[0] if chunk.candidates else None
         if candidate is None:
             return
         self._candidate = candidate if self._candidate is None else _newest(self._candidate, candidate)
         if candidate.content is not None:
-            self._role = candidate.content.role
+            self._role = candidate.content.role or self._role
             self._tell(candidate.content.parts or ())
             self._add(candidate.content.parts or ())
 

@@ -44,7 +44,7 @@ def _refusal(error: openai.APIStatusError, who: str) -> ModelError:
         retry_after=retry_after(error.response.headers),
         generated=not refused_before_generation(status),
         status=status,
-        parameter=error.param,
+        parameter=error.param if isinstance(error.param, str) else None,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.vendors._counts import count
+from pipeline.vendors._halves import sendable
 from pipeline.vendors._native import seal
 from pipeline.vendors._wire import excerpt
 from pipeline.vendors.openai.request import VENDOR
@@ -31,7 +32,7 @@ def read(body: Mapping[str, Any], model: str, request_id: str) -> Reply:
     if not isinstance(body.get("usage"), Mapping):
         raise ModelError("protocol", "the response reports no usage")
     return Reply(
-        ModelTurn(_text(output), _calls(output), seal(VENDOR, model, output)),
+        ModelTurn(sendable(_text(output)), _calls(output), seal(VENDOR, model, output)),
         stop,
         usage(body["usage"]),
         model=str(body.get("model", "")),

@@ -1,5 +1,7 @@
 """The events of OpenAI's Responses API, read up to the one that carries the whole response."""
 
+from typing import Any
+
 from pipeline.surface import HeardKind
 from pipeline.vendors._stream import Piece, Told, cut_off
 
@@ -51,7 +53,19 @@ class Response:
         return self._response
 
     def _end(self, response: Piece) -> None:
-        """Keep the response; some servers leave out of it what they sent item by item."""
+        """Keep the response with its items as each was done: the last event may leave them out, or their reasoning."""
         self.ended = True
-        items = [self._items[index] for index in sorted(self._items)]
-        self._response = response if response.get("output") or not items else {**response, "output": items}
+        done = [self._items[index] for index in sorted(self._items)]
+        by_name = {_name(item): item for item in done if _name(item)}
+        listed = response.get("output")
+        # Known by their own names: not every server counts its items from 0 and without gaps.
+        items = [by_name.get(_name(item), item) for item in listed] if isinstance(listed, list) and listed else done
+        self._response = {**response, "output": items}
+
+
+def _name(item: Any) -> tuple[str, str] | None:
+    match item:
+        case {"type": str(kind), "id": str(identity)} if identity:
+            return kind, identity
+        case _:
+            return None
