@@ -56,6 +56,13 @@ def test_anthropic_arguments_are_joined(fragments: Sequence[str], found: object)
     assert message["usage"] == {"input_tokens": 9, "output_tokens": 5}, "null says that a count stayed as it was"
 
 
+def test_an_anthropic_count_that_a_gateway_ends_with_nothing_stays_as_it_was() -> None:
+    pieces = tool_stream([], "tool_use")
+    pieces[-2]["usage"] = {"input_tokens": 0, "output_tokens": 5, "cache_read_input_tokens": 0}
+    usage = {"input_tokens": 9, "output_tokens": 5, "cache_read_input_tokens": 0}
+    assert assembled(Message(), *pieces)["usage"] == usage
+
+
 def test_anthropic_arguments_that_come_with_the_start_of_their_block_stay() -> None:
     start, *others = tool_stream([""], "tool_use")[1:]
     start["content_block"]["input"] = {"path": "a"}

@@ -78,10 +78,10 @@ class Message:
         return None
 
     def _finish(self, delta: Mapping[str, Any], said: Any) -> None:
-        """Take over why the message stopped, and its usage: cumulative, and null where nothing changed."""
+        """Take over why the message stopped, and its usage: cumulative, and null (or 0) where nothing changed."""
         self._message.update(delta)
         counts = self._message.setdefault("usage", {})
-        counts.update({name: value for name, value in (said or {}).items() if value is not None})
+        counts.update({name: value for name, value in (said or {}).items() if value or counts.get(name) is None})
 
     def _input(self, text: str) -> Any:
         """Return a call's arguments. A reply that was cut at its limit has the beginning of them, hence none."""
