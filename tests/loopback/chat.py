@@ -30,7 +30,8 @@ _LISTED = re.compile(r"^(\w+): .*\n\{", re.MULTILINE)
 class Traits:
     """What one server does and does not take. `refuses` are parameters, `roles` those of messages it knows.
 
-    `tools` off answers as a server without them does; then calls are written and results read as text. `reasons`
+    `tools` off answers as a server without them does; then calls are written and results read as text. With
+    `drops_tools` it takes them all the same and leaves them out of the prompt in silence. `reasons`
     gives thoughts out and wants them back. `reports` off leaves the usage out, `counts_streams` off does so in
     streams, asked for or not.
     """
@@ -38,6 +39,7 @@ class Traits:
     refuses: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset({"system", "developer", "user", "assistant", "tool"})
     tools: bool = True
+    drops_tools: bool = False
     strict_tools: bool = True
     reasons: bool = True
     reports: bool = True
@@ -101,7 +103,7 @@ class _Chat:
                 raise _reject(f"Unsupported parameter: '{name}' is not supported with this model.", param=name)
         if "max_tokens" not in body and "max_completion_tokens" not in body:
             raise _reject("this test wants an output limit", param="max_tokens")
-        if body.get("tools") and not self._traits.tools:
+        if body.get("tools") and not self._traits.tools and not self._traits.drops_tools:
             raise _reject(f"registry/{body['model']} does not support tools")
         for number, tool in enumerate(body.get("tools", [])):
             self._check_tool(number, tool["function"])

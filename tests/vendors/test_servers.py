@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from tests.loopback import (
     CHAT_KEY,
     OPENAI_KEY,
     Brain,
+    Conversation,
     LoopbackServer,
     Say,
     Traits,
@@ -72,6 +74,56 @@ def answered(traits: Traits, **changes: Any) -> tuple[Reply, Reply, LoopbackServ
 def test_a_server_that_takes_everything_is_asked_once() -> None:
     first, _, server = answered(Traits())
     assert (len(server.log), server.rejections, adapted(first)) == (2, [], [])
+
+
+def _calls_what_it_sees(conversation: Conversation) -> Say:
+    """Call a tool if any is on offer: a model to which its server shows none can only talk."""
+    if not conversation.tools:
+        return Say("I would read a.py first.")
+    return Say(calls=[("read_file", {"path": "a.py", "start_line": None})])
+
+
+async def _attempt(model: Model) -> list[Reply]:
+    """Ask, and remind once where no tool was called, as stages do."""
+    replies = [await model.complete(ASK)]
+    if not replies[0].turn.calls:
+        reminded = (*ASK.turns, replies[0].turn, UserTurn("Call a tool."))
+        replies.append(await model.complete(replace(ASK, turns=reminded)))
+    return replies
+
+
+def test_a_server_that_leaves_tools_out_in_silence_gets_them_as_text_after_two_replies_without_a_call() -> None:
+    async def attempts(model: Model, server: LoopbackServer) -> tuple[list[Reply], list[Reply]]:
+        first = await _attempt(model)
+        assert all("tools" in each.json for each in server.log), "the first attempt offers them natively"
+        return first, await _attempt(model)
+
+    serving = chat_server(_calls_what_it_sees, traits=Traits(tools=False, drops_tools=True))
+    first, second = with_server(serving, attempts)
+    sentence = "two replies in a row called no tool: they are offered as text from now on"
+    assert [adapted(reply) for reply in first] == [[], [sentence]]
+    assert [call.name for reply in second for call in reply.turn.calls] == ["read_file"]
+
+
+def test_a_model_that_ever_called_a_tool_keeps_them_native_whatever_it_says_later() -> None:
+    async def attempts(model: Model, _server: LoopbackServer) -> list[Reply]:
+        called = await model.complete(ASK)
+        talks = ModelTurn("Hm.")
+        for _ in range(3):
+            turns = (*ASK.turns, talks, UserTurn("Call a tool."))
+            called = await model.complete(replace(ASK, turns=turns))
+        return [called]
+
+    says = iter([Say(calls=[("read_file", {"path": "a.py", "start_line": None})])])
+    serving = chat_server(lambda _: next(says, Say("Hm.")))
+    (last,) = with_server(serving, attempts)
+    assert adapted(last) == []
+
+
+def test_two_questions_without_a_reminder_between_them_prove_nothing() -> None:
+    _, second, server = answered(Traits())
+    assert adapted(second) == []
+    assert "tools" in server.log[-1].json
 
 
 @pytest.mark.parametrize(

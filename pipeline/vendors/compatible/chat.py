@@ -7,16 +7,17 @@ from typing import Any
 from pipeline.surface import ADAPTED, Binding
 from pipeline.vendors._stream import received
 from pipeline.vendors._wire import guarded
-from pipeline.vendors.compatible.dialect import Dialect, step_down, with_usage, words
+from pipeline.vendors.compatible.dialect import Dialect, step_down, with_usage, without_calls, words
 from pipeline.vendors.compatible.errors import translate
 from pipeline.vendors.compatible.reply import read
 from pipeline.vendors.compatible.request import completion, maker
 from pipeline.vendors.compatible.stream import Completion
 from pipeline.vendors.openai.client import Client
-from stages.model import ModelError, Reply, Request, UserTurn
+from stages.model import ModelError, ModelTurn, Reply, Request, UserTurn
 
-# What answered requests showed of (base_url, model), for the rest of this process.
+# What answered requests showed of (base_url, model), for the rest of this process; and where tools were ever called.
 _LEARNT: dict[tuple[str, str], Dialect] = {}
+_CALLED: set[tuple[str, str]] = set()
 
 
 class ChatModel:
@@ -45,6 +46,10 @@ class ChatModel:
                 continue
             if reply.usage.source == "estimated":
                 dialect = with_usage(dialect, first=place not in _LEARNT)
+            if reply.turn.calls:
+                _CALLED.add(place)
+            elif place not in _CALLED and _asked_twice(request):
+                dialect = without_calls(dialect)
             _LEARNT[place] = dialect
             return self._tell(reply, dialect.steps)
 
@@ -77,6 +82,12 @@ class ChatModel:
         fresh = [step for step in steps if step not in self._told]
         self._told |= set(fresh)
         return adapted(reply, *fresh)
+
+
+def _asked_twice(request: Request) -> bool:
+    """Tell whether the reply before this one called no tool either, though tools were on offer."""
+    said = [turn for turn in request.turns if isinstance(turn, ModelTurn)]
+    return bool(request.tools and said) and not said[-1].calls
 
 
 def adapted(reply: Reply, *sentences: str) -> Reply:

@@ -127,6 +127,15 @@ def _no_stream(dialect: Dialect) -> Dialect | None:
     return _with(dialect, words, stream="whole") if dialect.stream != "whole" else None
 
 
+def without_calls(dialect: Dialect) -> Dialect:
+    """Return the dialect after two replies in a row that called no tool, where no reply ever has.
+
+    Some servers take tools and leave them out of the prompt in silence; a template of the model's may not have them.
+    """
+    words = "two replies in a row called no tool: they are offered as text from now on"
+    return _with(dialect, words, tools="text") if dialect.tools != "text" else dialect
+
+
 def with_usage(dialect: Dialect, *, first: bool) -> Dialect:
     """Return the dialect after a reply without a usage: what a stream lacks may come with the whole.
 
