@@ -9,6 +9,7 @@ from pipeline.standing import (
     IDENTICAL_FAILURES,
     consumed,
     debugger_attaches,
+    goes_on_elsewhere,
     has_baseline,
     is_stuck,
     left,
@@ -83,7 +84,7 @@ def _nothing_binds(state: RunState) -> EndRun:
 
 
 def _after_stop(state: RunState, settings: Settings, ended: AttemptEnded) -> Step:
-    if _continues(state, settings, ended):
+    if goes_on_elsewhere(state, settings, ended):
         return _restarted(state, settings, ended)
     kind = ended.failure.kind if ended.failure else "interrupted"
     if kind == "clarification" and ended.failure is not None:
@@ -91,19 +92,6 @@ def _after_stop(state: RunState, settings: Settings, ended: AttemptEnded) -> Ste
     if kind == "scope" and left(state, settings, "planner", None) > 0:
         return _attempt(state, settings, "planner", None, "scope")
     return _again(state, settings, ended.stage, ended.item, ended.cause)
-
-
-def _continues(state: RunState, settings: Settings, ended: AttemptEnded) -> bool:
-    """Tell whether an attempt that an outage cut short has a fallback to start again on.
-
-    A resume may have taken it away, or named there what the attempt has been on already.
-    """
-    entry = settings.stage(ended.stage)
-    if entry is None or ended.continues_on is None or ended.rung > len(entry.rungs):
-        return False
-    been = {(a.vendor, a.model) for a in state.of(ended.stage, ended.item) if a.number == ended.number}
-    left_over = entry.rungs[ended.rung - 1].fallback[ended.continues_on - 1 :]
-    return bool(left_over) and (left_over[0].vendor, left_over[0].model) not in been
 
 
 def _restarted(state: RunState, settings: Settings, ended: AttemptEnded) -> RunAttempt:

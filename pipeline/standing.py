@@ -74,6 +74,19 @@ def rung(settings: Settings, stage: StageName, number: int, fallback: int = 0) -
     return found.fallback[fallback - 1] if fallback else found
 
 
+def goes_on_elsewhere(state: RunState, settings: Settings, ended: AttemptEnded) -> bool:
+    """Tell whether an attempt that an outage cut short has a fallback to start again on.
+
+    A resume may have taken it away, or named there what the attempt has been on already.
+    """
+    entry = settings.stage(ended.stage)
+    if entry is None or ended.continues_on is None or ended.rung > len(entry.rungs):
+        return False
+    been = {(a.vendor, a.model) for a in state.of(ended.stage, ended.item) if a.number == ended.number}
+    left_over = entry.rungs[ended.rung - 1].fallback[ended.continues_on - 1 :]
+    return bool(left_over) and (left_over[0].vendor, left_over[0].model) not in been
+
+
 def is_stuck(state: RunState, settings: Settings, stage: StageName, item: str | None) -> bool:
     """Tell whether three identical failures in a row end a seat that is on its last rung."""
     recent = [a for a in state.of(stage, item) if a.outcome != "stopped"][-IDENTICAL_FAILURES:]

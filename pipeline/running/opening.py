@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
 from functools import partial
 from pathlib import Path
 
@@ -22,19 +21,18 @@ from pipeline.git.repository import Repository, open_repository
 from pipeline.git.tree import TreeStore
 from pipeline.memory.database import Store
 from pipeline.memory.journal import Journal, Stored, new_run_id
-from pipeline.memory.ledger import Ledger, Scope
+from pipeline.memory.ledger import Ledger
 from pipeline.memory.redaction import redactor
 from pipeline.memory.runlock import RunLock, works
 from pipeline.reporting.account import working_seconds
+from pipeline.running.caps import scopes
 from pipeline.running.run import Chronicle, Run, Seams
 from pipeline.running.system_text import system_hashes
 from pipeline.state import fold
 from sandbox.base import Environment
 from sandbox.reaper import owner_labels
 from sandbox.recipe import PYTHON
-from stages.artifacts import STAGES, Failure, Ticket
-
-MICRO_USD = 1_000_000
+from stages.artifacts import Failure, Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,20 +222,3 @@ def environment(sandbox: SandboxSettings, run_id: str) -> Environment:
         labels=owner_labels(run_id),
         runtime=sandbox.runtime,
     )
-
-
-def scopes(run_id: str, settings: Settings) -> list[Scope]:
-    """Return every scope with a cap: the run's tokens and money, and each stage's share of them."""
-    limits = settings.limits
-    found = [Scope(f"run/{run_id}/tokens", "tokens", limits.tokens), *_money(f"run/{run_id}/cost", limits.cost)]
-    for stage in filter(None, map(settings.stage, STAGES)):
-        if stage.tokens is not None:
-            found.append(Scope(f"run/{run_id}/{stage.name}/tokens", "tokens", stage.tokens))
-        found += _money(f"run/{run_id}/{stage.name}/cost", stage.cost)
-    return found
-
-
-def _money(name: str, amount: Decimal | None) -> list[Scope]:
-    if amount is None:
-        return []
-    return [Scope(name, "micro_usd", int((amount * MICRO_USD).to_integral_value(ROUND_FLOOR)))]
