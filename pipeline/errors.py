@@ -59,10 +59,14 @@ class BudgetOpenError(StagewrightError):
 
 
 class ParkedError(StagewrightError):
-    """A vendor named a time beyond the attempt's deadline. `resume_at` is UTC seconds since the epoch."""
+    """A call may not begin before a time beyond the attempt's deadline. `resume_at` is UTC seconds since the epoch.
+
+    `config_key` is the limit of the user's own that says so, None where the vendor named the time.
+    """
 
     exit_code = 8
 
-    def __init__(self, message: str, *, resume_at: float) -> None:
+    def __init__(self, message: str, *, resume_at: float, config_key: str | None = None) -> None:
         super().__init__(message)
         self.resume_at = resume_at
+        self.config_key = config_key

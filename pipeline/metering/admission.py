@@ -105,7 +105,8 @@ class Admission:
     async def admit(self, model: Model, call: Call) -> tuple[Call, Reservation]:
         """Hold the call's worst case in its turn, counted if its bound leaves no room, waiting for others.
 
-        Waiting for room under the cap is not the attempt's time; the counting and the turn are.
+        Waiting for others, for room under the cap or among the calls in flight, is not the attempt's time; the
+        counting and any other turn are.
         """
         waited, told, probed_since = False, None, self._terms.clock()
         while True:
@@ -125,7 +126,7 @@ class Admission:
                     if not waited:
                         self._terms.ledger.waits_for_room(self._terms.seat, answer)
                     waited = True
-                    await self._wait_for_room()
+                    await self._wait_for_others(LOOK_AGAIN)
 
     def _ask(self, call: Call) -> Ask:
         terms = self._terms
@@ -172,16 +173,20 @@ class Admission:
             case Wait(seconds):
                 if tell:
                     terms.ledger.waits_for_turn(ask, why, min(max(0.0, why.until - now), remaining))
-                await terms.ledger.changed.wait(min(seconds, remaining), terms.sleep)
+                await self._wait_for_others(seconds) if why.why == "max_concurrency" else await self._wait(seconds)
             case TryAgain():
                 pass
             case final:
                 raise ending(terms.seat, found.error, final, seconds_left=remaining)
 
-    async def _wait_for_room(self) -> None:
+    async def _wait(self, seconds: float) -> None:
+        terms = self._terms
+        await terms.ledger.changed.wait(min(seconds, terms.remaining()), terms.sleep)
+
+    async def _wait_for_others(self, seconds: float) -> None:
         # Never longer than half of what is left: the deadline is moved after each wait, before it can pass. What the
         # wait took is read off the deadline itself: the clock on the wall may be set meanwhile.
         terms = self._terms
         before = terms.remaining()
-        await terms.ledger.changed.wait(min(LOOK_AGAIN, before / 2), terms.sleep)
+        await terms.ledger.changed.wait(min(seconds, before / 2), terms.sleep)
         terms.deadline.extend(before - terms.deadline.remaining())

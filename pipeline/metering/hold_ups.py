@@ -26,7 +26,7 @@ def held_up(
     `waited` is for how long the call has waited for somebody else's probe already.
     """
     error = ModelError(why.kind or "rate_limit", _words(why, lane), retry_after=why.until - now, generated=False)
-    reaction = _reaction(why, error, now, deadline)
+    reaction = _reaction(why, lane, error, now, deadline)
     if not may_fall_back or why.kind is None:
         return HoldUp(error, reaction)
     if why.why == "probed" and waited > PATIENCE:
@@ -34,7 +34,7 @@ def held_up(
     return HoldUp(error, elsewhere(reaction, now=now))
 
 
-def _reaction(why: NotYet, error: ModelError, now: float, deadline: float) -> Reaction:
+def _reaction(why: NotYet, lane: Lane, error: ModelError, now: float, deadline: float) -> Reaction:
     match why.why:
         case "named":
             return react(error, tries=Tries(), now=now, deadline=deadline)
@@ -45,7 +45,7 @@ def _reaction(why: NotYet, error: ModelError, now: float, deadline: float) -> Re
         case "max_concurrency" | "probed":
             return Wait(LOOK_FOR_THE_DEAD)
         case "requests_per_minute" | "tokens_per_minute" if why.until >= deadline:
-            return Park(why.until)
+            return Park(why.until, f"vendors.{lane.vendor}.{why.why}")
         case _:
             return Wait(why.until - now)
 

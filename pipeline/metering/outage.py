@@ -56,9 +56,10 @@ def ending(seat: Seat, error: ModelError, reaction: Final, *, seconds_left: floa
             advice = _ADVICE.get(error.kind, "resume the run when the vendor answers again").format(stage=seat.stage)
             failure = Failure(kind="vendor", code=error.kind, message=said)
             return VendorStopError(f"{said} ({reason}); {advice}", failure)
-        case Park(resume_at):
+        case Park(resume_at, config_key):
             at = datetime.fromtimestamp(resume_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            return ParkedError(f"{said}; the attempt's timeout passes before {at}", resume_at=resume_at)
+            words = f"{said}; the attempt's timeout passes before {at}"
+            return ParkedError(words, resume_at=resume_at, config_key=config_key)
 
 
 def refused(seat: Seat, reply: Reply) -> UnusableReplyError:

@@ -55,9 +55,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The vendor named a time beyond the attempt: the run ends `parked` until then (UTC seconds)."""
+    """The run ends `parked` until a time beyond the attempt (UTC seconds), which the vendor or a config key names."""
 
     resume_at: float
+    config_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ def _parked(run: Run, error: ParkedError) -> tuple[EndRun, float | None]:
         reason = f"parked {MOST_PARKS} times without a call going through: {error}"
         key = f"stages.{waiting.stage}.vendor"
         return replace(place, status="infrastructure", reason=reason, bound="vendor", config_key=key), None
-    return replace(place, bound="timeout", config_key=f"stages.{waiting.stage}.timeout"), error.resume_at
+    key = error.config_key or f"stages.{waiting.stage}.timeout"
+    return replace(place, bound=key.rpartition(".")[2], config_key=key), error.resume_at
 
 
 async def _shielded_finish(run: Run, ending: EndRun, resume_at: float | None = None) -> RunEnded:

@@ -9,6 +9,7 @@ from stages.model import ErrorKind
 
 NOW, DEADLINE = 1_000.0, 1_300.0
 LANE = Lane("anthropic", "opus", max_concurrency=2, requests_per_minute=50, tokens_per_minute=40_000)
+TOKENS = "vendors.anthropic.tokens_per_minute"
 Row = tuple[str, Why, float, ErrorKind | None, bool, type[Reaction] | Reaction]
 
 ROWS: list[Row] = [
@@ -27,7 +28,7 @@ ROWS: list[Row] = [
     ("so is room", "max_concurrency", float("inf"), None, True, Wait(LOOK_FOR_THE_DEAD)),
     ("a rate is waited for", "tokens_per_minute", 200, None, False, Wait(200.0)),
     ("a rate is no outage", "requests_per_minute", 200, None, True, Wait(200.0)),
-    ("a rate beyond the deadline parks", "tokens_per_minute", 301, None, True, Park(1_301.0)),
+    ("a rate beyond the deadline parks", "tokens_per_minute", 301, None, True, Park(1_301.0, TOKENS)),
 ]
 
 

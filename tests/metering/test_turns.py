@@ -1,6 +1,6 @@
 """A stage's calls wait their turn on the attempt's clock, visibly, and give way to a fallback in an outage."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Stage:
         seconds: float = 300.0,
         insists: bool = False,
         may_fall_back: bool = False,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.raw = ScriptedModel(answers)
         self.deadline = FakeDeadline(books.clock, seconds)
@@ -52,7 +53,7 @@ class Stage:
             pricing=None,
             deadline=self.deadline,
             clock=books.clock,
-            sleep=books.clock.sleep,
+            sleep=sleep or books.clock.sleep,
             jitter=lambda: 1.0,
             lane=lane,
             insists=insists,
@@ -139,14 +140,23 @@ async def test_a_waiter_goes_on_as_soon_as_there_is_room(books: Desk) -> None:
     assert waits(books) == [("pace", None, 300.0)]
 
 
-async def test_room_that_never_comes_ends_with_the_attempts_deadline(books: Desk) -> None:
+async def test_waiting_among_the_calls_in_flight_is_not_the_attempts_time(books: Desk) -> None:
+    """Nothing names its end, and it must not eat a retry: the run's wall clock bounds it."""
     lane = replace(LANE, max_concurrency=1)
-    others_call(books, lane)
-    stage = Stage(books, lane=lane, seconds=12)
-    with pytest.raises(TimeoutError):
-        await stage.model.complete(request())
-    assert stage.raw.asked == []
-    assert books.clock.slept == [5.0, 5.0, 2.0]
+    other = others_call(books, lane)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await books.clock.sleep(seconds)
+        if len(slept) == 6:
+            books.ledger.release(other, refusal("rate_limit"))
+
+    stage = Stage(books, reply(), lane=lane, seconds=12, sleep=sleep)
+    await stage.model.complete(request())
+    assert slept == [5.0] * 6
+    assert stage.deadline.extended == 30.0
+    assert stage.deadline.remaining() == 12.0
 
 
 @pytest.mark.parametrize("jump", [-3_600, 0, 36_000])
