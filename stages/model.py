@@ -27,7 +27,8 @@ class ModelError(Exception):
     `retry_after` is seconds from now where the vendor named a time. `generated` is False only when the vendor
     certainly refused before generating (4xx, 503, 529, connection refused): nothing can have been billed.
     `input_reported` is (input, cache_read) where a stream reported them before it broke. `parameter` is what the
-    vendor says it refused of the request.
+    vendor says it refused of the request. `refusal` says that it refuses what is asked for its content, as a model
+    does in a reply: no defect of the request, and no reason to stop a run.
     """
 
     def __init__(  # noqa: PLR0913 - what is known of a failure, each part by name
@@ -40,6 +41,7 @@ class ModelError(Exception):
         input_reported: tuple[int, int] | None = None,
         status: int | None = None,
         parameter: str | None = None,
+        refusal: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -49,6 +51,7 @@ class ModelError(Exception):
         self.input_reported = input_reported
         self.status = status
         self.parameter = parameter
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def ending(seat: Seat, error: ModelError, reaction: Final, *, seconds_left: floa
             failure = Failure(kind="vendor", code="fallback", message=f"{said} ({reason})")
             return FallbackDueError(failure, seconds_left)
         case Unusable():
-            return UnusableReplyError(Failure(kind="unusable", code=error.kind, message=said))
+            code = "refused" if error.refusal else error.kind
+            return UnusableReplyError(Failure(kind="unusable", code=code, message=said))
         case Stop(reason):
             advice = _ADVICE.get(error.kind, "resume the run when the vendor answers again").format(stage=seat.stage)
             failure = Failure(kind="vendor", code=error.kind, message=said)

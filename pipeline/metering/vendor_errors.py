@@ -97,6 +97,8 @@ def elsewhere(reaction: Reaction, *, now: float) -> Reaction:
 def react(error: ModelError, *, tries: Tries, now: float, deadline: float, jitter: float = 1.0) -> Reaction:
     """Return what to do. `now` and `deadline` are UTC seconds since the epoch, `jitter` is in 0..1."""
     match error.kind:
+        case _ if error.refusal:
+            return Unusable()
         case "auth" | "billing" | "bad_request":
             return Stop("trying again cannot help")
         case "too_large":

@@ -82,6 +82,7 @@ def hidden(error: ModelError, key: str | None) -> ModelError:
         input_reported=error.input_reported,
         status=error.status,
         parameter=error.parameter,
+        refusal=error.refusal,
     )
 
 

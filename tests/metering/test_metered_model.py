@@ -390,6 +390,14 @@ async def test_a_call_waits_for_what_another_holds_and_the_wait_is_not_the_attem
     assert waits[0].key == settled.key
 
 
+async def test_a_refusal_before_generation_is_unusable_as_one_in_a_reply_is_and_costs_nothing(books: Desk) -> None:
+    on = bench(books, ModelError("bad_request", "against the rules", generated=False, refusal=True))
+    with pytest.raises(UnusableReplyError) as unusable:
+        await on.model.complete(request())
+    assert unusable.value.failure.code == "refused"
+    assert on.states == [("released", 0, "bad_request")]
+
+
 async def test_a_waiter_is_woken_at_once_by_a_settlement_in_its_process(books: Desk) -> None:
     on = bench(books)
     other = on.hold(999_000)

@@ -105,6 +105,11 @@ def test_a_reply_that_was_throttled_in_its_middle_was_charged_so_it_is_tried_twi
     assert react(beyond, tries=FRESH.after(error), now=NOW, deadline=DEADLINE) == Park(8_200.0)
 
 
+def test_a_vendor_that_refuses_the_content_makes_the_reply_unusable_and_stops_no_run() -> None:
+    error = ModelError("bad_request", "against the rules", generated=False, refusal=True)
+    assert react(error, tries=FRESH, now=NOW, deadline=DEADLINE) == Unusable()
+
+
 FALLBACK_ROWS: list[Row] = [
     ("a second server error", "server", None, FAILED, FallBack("it failed 2 times")),
     ("a second network error", "network", None, FAILED, FallBack("it failed 2 times")),

@@ -9,7 +9,7 @@ from pipeline.vendors._wire import retry_after
 from pipeline.vendors.anthropic.request import strict
 from stages.model import Effort, Model, ModelError, Reply
 from tests.loopback import LoopbackServer, Say, always
-from tests.vendors.bench import ASK, BENCHES, Bench
+from tests.vendors.bench import ASK, BENCHES, CHAT, Bench
 
 ANTHROPIC, OPENAI, GOOGLE = BENCHES
 QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
@@ -58,6 +58,14 @@ def body_sent(bench: Bench, **changes: Any) -> dict[str, Any]:
 def test_a_refusal_is_known_by_its_words(bench: Bench, say: Say, kind: str) -> None:
     error = refused(bench, say)
     assert (error.kind, error.generated) == (kind, say.status == 500)
+
+
+@pytest.mark.parametrize("bench", [OPENAI, CHAT], ids=["openai", "compatible"])
+@pytest.mark.parametrize("code", ["content_filter", "invalid_prompt", "content_policy_violation"])
+def test_a_prompt_against_the_vendors_rules_is_a_refusal_and_no_defect_of_the_request(bench: Bench, code: str) -> None:
+    error = refused(bench, Say(status=400, code=code, message="The response was filtered: change your tools."))
+    assert (error.kind, error.refusal, error.generated) == ("bad_request", True, False)
+    assert not refused(bench, Say(status=400, code="invalid_value")).refusal
 
 
 def test_google_names_its_time_in_the_body() -> None:

@@ -52,7 +52,7 @@ _NO_STREAM = re.compile(
 
 def step_down(dialect: Dialect, error: ModelError) -> Dialect | None:
     """Return the dialect without what the server refused, None when the error is about something else."""
-    if error.status not in _REFUSALS or error.kind not in {"bad_request", "server"}:
+    if error.refusal or error.status not in _REFUSALS or error.kind not in {"bad_request", "server"}:
         return None
     if _NO_STREAM.search(error.message):
         return _no_stream(dialect)

@@ -14,6 +14,8 @@ from pipeline.vendors._wire import (
 from stages.model import ErrorKind, ModelError
 
 _BILLING = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+# What is asked is against the vendor's rules: OpenAI's word, and those of Azure's filter in front of it.
+_REFUSED = frozenset({"invalid_prompt", "content_policy_violation", "content_filter"})
 _TOO_LARGE = frozenset({"context_length_exceeded", "string_above_max_length"})
 
 
@@ -45,6 +47,7 @@ def _refusal(error: openai.APIStatusError, who: str) -> ModelError:
         generated=not refused_before_generation(status),
         status=status,
         parameter=error.param if isinstance(error.param, str) else None,
+        refusal=status == 400 and error.code in _REFUSED,
     )
 
 
