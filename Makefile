@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?=
 export PYTHON
 STAGEWRIGHT := .venv/bin/stagewright
-CODE := pipeline stages sandbox tests benchmarks
+CODE := pipeline stages sandbox tests benchmarks docs
 
 .PHONY: help setup engine image images demo test test-clis test-local-model test-slow lint types format bench bench-sandbox bench-vendors capabilities lock clean
 
