@@ -244,7 +244,10 @@ async def test_the_engine_can_tell_the_agent_to_end(
 async def test_a_command_is_the_first_to_go_and_gets_every_signal(
     docker_backend: DockerBackend, small_base: BaseTree
 ) -> None:
-    script = "sleep 60 & kill $!; wait $!; echo $?; cat /proc/self/oom_score_adj; nice; grep SigBlk /proc/self/status"
+    # The agent lowers a command it has just started: by then the command may have run for some milliseconds.
+    lowered = "until [ $(cat /proc/$$/oom_score_adj) = 1000 ]; do sleep 0.01; done"
+    told = "cat /proc/self/oom_score_adj; nice; grep SigBlk /proc/self/status"
+    script = f"sleep 60 & kill $!; wait $!; echo $?; {lowered}; {told}"
     async with docker_backend.open(environment(), small_base) as sandbox:
         printed = (await succeed(sandbox, script)).split()
     assert printed == ["143", "1000", "5", "SigBlk:", "0" * 16]
