@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pipeline.config.network_rules import network_in_words
 from pipeline.config.scalars import show_duration
-from pipeline.config.settings import Rung, Settings, StageSettings
+from pipeline.config.settings import Rung, Settings, StageSettings, VendorSettings
 from pipeline.metering.prices import pricing
 from pipeline.metering.quota import quota
 from pipeline.surface import STALL_SECONDS
@@ -45,6 +45,7 @@ class Envelope:
     cost_limit: Decimal | None
     unpriced: tuple[str, ...]
     network: str
+    pace: tuple[str, ...]
     folder: str
     by_subscription: tuple[str, ...]
     defaults: tuple[str, ...]
@@ -69,6 +70,7 @@ def envelope(settings: Settings, *, defaults: Sequence[str] = ()) -> Envelope:
         unpriced=tuple(_unpriced(ceilings, subscription=False)),
         by_subscription=tuple(_unpriced(ceilings, subscription=True)),
         network=network_in_words(settings.sandbox),
+        pace=tuple(_pace(settings.vendors.values())),
         folder=settings.repo.subdir,
         defaults=tuple(defaults),
     )
@@ -113,6 +115,19 @@ def _unpriced(ceilings: Mapping[tuple[str, str], Decimal | None], *, subscriptio
     return ("/".join(name) for name in missing if (quota(name[0]) is not None) == subscription)
 
 
+def _pace(vendors: Iterable[VendorSettings]) -> Iterable[str]:
+    """Yield a line for each vendor with limits of its own."""
+    for vendor in vendors:
+        limits = (
+            (vendor.max_concurrency, "calls at a time"),
+            (vendor.requests_per_minute, "calls a minute"),
+            (vendor.tokens_per_minute, "tokens a minute"),
+        )
+        said = [f"{limit:_} {words}" for limit, words in limits if limit is not None]
+        if said:
+            yield f"{vendor.name} at most {', '.join(said)}, all runs of this machine together"
+
+
 def render(found: Envelope) -> str:
     """Return the envelope as the lines `check` prints."""
     lines = ["Envelope: what a run can come to at most"]
@@ -120,6 +135,7 @@ def render(found: Envelope) -> str:
         lines += _stage_lines(stage)
     lines += ["", *_time_lines(found), *_token_lines(found), *_cost_lines(found)]
     lines.append(f"  network: {found.network}")
+    lines += [f"  pace: {line}" for line in found.pace]
     if found.folder:
         lines.append(f"  project: {found.folder}, where commands run and outside which nothing may change")
     if found.defaults:

@@ -82,3 +82,17 @@ def test_the_defaults_in_force_are_listed(tmp_path: Path) -> None:
     assert "  sandbox.memory = 4g\n" in text
     assert "  stages.coder.effort = high, the own default of claude-sonnet-5-5\n" in text
     assert "stages.coder.timeout" not in text
+
+
+def test_a_vendors_limits_and_a_stages_fallbacks_are_said(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        ("stages:\n", "vendors: {anthropic: {max_concurrency: 4, tokens_per_minute: 400_000}}\nstages:\n"),
+        ("timeout: 20m", "timeout: 20m\n    fallback: [{vendor: openai, model: gpt-6.1-sol, effort: high}]"),
+    )
+    lines = [line.strip() for line in render(envelope(found)).splitlines()]
+    assert (
+        "pace: anthropic at most 4 calls at a time, 400_000 tokens a minute, all runs of this machine together" in lines
+    )
+    assert "in an outage   openai/gpt-6.1-sol at effort high, in the time left" in lines
+    assert not [line for line in render(envelope(settings(tmp_path))).splitlines() if "pace:" in line]
