@@ -118,3 +118,14 @@ def containers(engine: PrivateEngine) -> list[str]:
         raise AssertionError("the private engine does not answer") from error
     finally:
         client.close()
+
+
+def wait_until_removed(engine: PrivateEngine, container: str, *, seconds: int) -> None:
+    """Return once a container is gone: a restarted engine removes what died without it on its own time."""
+    client = docker.DockerClient(base_url=engine.address)
+    try:
+        client.api.wait(container, timeout=seconds, condition="removed")
+    except docker.errors.NotFound:
+        return
+    finally:
+        client.close()

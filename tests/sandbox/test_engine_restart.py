@@ -13,7 +13,7 @@ from sandbox.docker import DockerBackend, backend
 from tests.e2e import project
 from tests.loopback import Conversation, Say
 from tests.runner.scenario import Scenario, audited, settings
-from tests.sandbox.private_engine import PrivateEngine, containers, missing, private_engine
+from tests.sandbox.private_engine import PrivateEngine, containers, missing, private_engine, wait_until_removed
 from tests.sandbox.trees import MIB, environment
 
 pytestmark = [pytest.mark.docker, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
@@ -49,6 +49,7 @@ async def test_an_engine_that_ends_is_a_lost_sandbox_and_leaves_nothing(
             await sandbox.exec(["sh", "-c", "until [ -e begun ]; do :; done"], timeout=30)
             await anyio.to_thread.run_sync(engine.end, signal)
         await anyio.to_thread.run_sync(engine.start)
+    await anyio.to_thread.run_sync(lambda: wait_until_removed(engine, sandbox.container_id, seconds=20))
     assert containers(engine) == []
 
 
